@@ -1,0 +1,1 @@
+"""Sources of photographs, one adapter a file."""

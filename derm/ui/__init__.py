@@ -1,0 +1,1 @@
+"""The only room, besides pages/, that imports Streamlit."""
