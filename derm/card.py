@@ -1,0 +1,128 @@
+"""The model card: what a bundle is, what it was measured to do and for whom, in Markdown.
+
+Every statement comes from the bundle, from its predictions or from the named data set's known limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from derm.fairness import metrics
+from derm.fairness.metrics import Figure
+from derm.registry import Bundle
+from derm.schema import FAMILIES, display_name
+
+SPLITS = {"val": "Validation", "test": "Test"}
+_FITZPATRICK17K = (
+    "The labels are those of two online atlases and are not confirmed by biopsy; some are known to be wrong.",
+    "The two atlases differ in skin types, cameras and conditions, so a difference between skin-type groups"
+    " may come from the source and not from the skin.",
+    "The skin types were judged from the photographs by annotators, not measured on the patient.",
+)
+# What is known of a data set, by a word in its name.
+DATA_LIMITS: Mapping[str, tuple[str, ...]] = {"ajl": _FITZPATRICK17K, "fitzpatrick17k": _FITZPATRICK17K}
+
+
+def markdown(bundle: Bundle, predictions: pd.DataFrame, *, ece_before: Figure | None = None,
+             n_boot: int = 2000, seed: int = 0) -> str:
+    """The card of `bundle`, measured on the labelled rows of `predictions`, split by split.
+
+    `ece_before` is the validation's expected calibration error before the temperature was fitted.
+    """
+    labelled = predictions[predictions["condition"].notna()]
+    tables = {title: labelled[labelled["split"] == split] for split, title in SPLITS.items()}
+    tables = {title: table for title, table in tables.items() if len(table)}
+    measured = [line for title, table in tables.items()
+                for line in _measured(title, table, n_boot=n_boot, seed=seed)]
+    sections = [_heading(bundle), _data(bundle), measured, _calibration(bundle, list(tables), ece_before),
+                _limits(bundle, tables), _reproduce(bundle)]
+    return "\n".join(line for section in sections for line in [*section, ""]).rstrip() + "\n"
+
+
+def _heading(bundle: Bundle) -> list[str]:
+    size = bundle.input_size
+    return [
+        f"# Model card: {bundle.backbone} trained on {bundle.data_name}", "",
+        "A research demo, not a medical device.", "",
+        *_table([("", ""),
+                 ("Trained as", f"`{bundle.name}`, version {bundle.version}, {bundle.created}"),
+                 ("Network", f"{bundle.backbone}: a photograph of {size} x {size} pixels (uint8) in,"
+                             f" {len(bundle.classes)} logits out"),
+                 ("Licence", bundle.licence)]), "",
+        "## Intended use", "", bundle.intended_use,
+    ]
+
+
+def _data(bundle: Bundle) -> list[str]:
+    counts = ", ".join(f"{n:,} {split}" for split, n in bundle.counts.items())
+    facts = [("Photographs", counts), ("Split", bundle.split), ("Licence of the data", bundle.licence),
+             ("Source", bundle.citation), ("Fingerprint", f"`{bundle.data_fingerprint}`")]
+    stated = [("Data set", bundle.data_name), *(fact for fact in facts if fact[1])]
+    kinds = bundle.partition3
+    conditions = [f"{display_name(name)} ({kinds[name]})" if name in kinds else display_name(name)
+                  for name in bundle.classes]
+    return ["## Training data", "", *_table(stated), "",
+            f"The {len(conditions)} conditions: {'; '.join(conditions)}."]
+
+
+def _measured(title: str, table: pd.DataFrame, *, n_boot: int, seed: int) -> list[str]:
+    groups = {"All": metrics.summary(table, n_boot=n_boot, seed=seed),
+              **metrics.by_skin_type(table, n_boot=n_boot, seed=seed)}
+    header, *body = zip(*metrics.rows(groups, list(metrics.LABELS)), strict=True)
+    conditions = [("Condition", "n", "Sensitivity", "F1")]
+    for name, found in metrics.by_condition(table, n_boot=n_boot, seed=seed).items():
+        sensitivity, f1 = found["sensitivity"], found["f1"]
+        conditions.append((display_name(name), f"{f1.n:,}", sensitivity.text, f1.text))
+    return [
+        f"## {title} figures, overall and by Fitzpatrick skin type", "",
+        *_table([(f"{title} photographs", *header[1:]), *body]), "",
+        "In brackets the 95 % interval: Wilson's for accuracy, top-3 accuracy and sensitivity, the bootstrap"
+        f" over photographs for the others. Below n = {metrics.TOO_FEW} no figure is given.", "",
+        f"## {title} figures by condition", "", *_table(conditions), "",
+    ]
+
+
+def _calibration(bundle: Bundle, measured_on: Sequence[str], ece_before: Figure | None) -> list[str]:
+    lines = [f"Logits are divided by a temperature of {bundle.temperature:.3f} before the softmax. It was"
+             " fitted on the validation photographs, so the calibration measured on those is somewhat too good."]
+    if ece_before:
+        lines.append(f"Expected calibration error on validation before that: {ece_before}.")
+    if after := bundle.figures.get("ece"):
+        where = f" on {measured_on[-1].lower()}" if measured_on else ""
+        lines.append(f"Expected calibration error{where} after that: {Figure(**after)}.")
+    return ["## Calibration", "", *(part for line in lines for part in (line, ""))][:-1]
+
+
+def _limits(bundle: Bundle, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    lines = []
+    families = [[display_name(slug) for slug in slugs if slug in bundle.classes] for slugs in FAMILIES.values()]
+    if overlapping := "; ".join(" / ".join(names) for names in families if len(names) > 1):
+        lines.append("Some labels overlap, and one taken for the other counts as a mistake here; read them"
+                     f" as one: {overlapping}.")
+    for title, table in tables.items():
+        group = metrics.skin_type_group(table["fst"])
+        counts = ", ".join(f"{(group == name).sum():,} {name}" for name in metrics.GROUPS)
+        lines.append(f"{title} photographs by Fitzpatrick skin type: {counts}. The fewer, the less is"
+                     " known of how the model does there.")
+    for word, limits in DATA_LIMITS.items():
+        if word in bundle.data_name.casefold():
+            lines += [limit for limit in limits if limit not in lines]
+    lines.append(f"Whatever is shown, the answer is one of the {len(bundle.classes)} conditions above.")
+    return ["## Limits", "", *(f"- {line}" for line in lines)]
+
+
+def _reproduce(bundle: Bundle) -> list[str]:
+    versions = [("Derm", bundle.code_version), ("Keras", bundle.keras_version), *bundle.environment.items()]
+    return ["## Reproduce", "", "With the same data, and `config.toml` from this folder:", "",
+            "    derm train config.toml", "", *_table([("Trained with", ""), *versions])]
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    header, *body = [f"| {' | '.join(_cell(text) for text in row)} |" for row in rows]
+    return [header, "|" + " --- |" * len(rows[0]), *body]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

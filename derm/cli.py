@@ -1,0 +1,110 @@
+"""The `derm` command. Knows arguments and printing; the work is done elsewhere and imported when needed,
+so that `derm --help` does not wait for TensorFlow."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from derm.errors import DermError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="Equitable dermatology: train, predict, evaluate, and look after models.")
+models_app = typer.Typer(help="List, verify and add model bundles.", invoke_without_command=True)
+app.add_typer(models_app, name="models")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Model = Annotated[str | None, typer.Option("--model", help="A model's name or folder, if not the default model.")]
+
+
+@app.command()
+def train(
+    config: Annotated[Path | None, typer.Argument(help="A TOML file of settings (docs/training.md).")] = None,
+    preset: Annotated[str, typer.Option(help="quick or default, where there is no file.")] = "default",
+    data: Annotated[Path | None, typer.Option(help="The data set's folder.")] = None,
+    assign: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
+                                                     help="Replace one setting; may be repeated.")] = None,
+    run: Annotated[Path | None, typer.Option(help="The run's folder (default: a new one under runs/).")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue this run's folder.")] = None,
+) -> None:
+    """Train a model; the end of a run is a bundle. KERAS_BACKEND chooses tensorflow or jax."""
+    from derm import commands
+
+    commands.train(config, preset=preset, data=data, assign=assign or [], run=run, resume=resume)
+
+
+@app.command()
+def predict(
+    paths: Annotated[list[Path], typer.Argument(help="Photographs, and folders of them.")],
+    model: Model = None,
+    top: Annotated[int, typer.Option(min=1, help="How many conditions to show.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line an image.")] = False,
+    cam: Annotated[Path | None, typer.Option(help="Write Grad-CAM overlays into this folder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the predictions table (.parquet or .csv).")] = None,
+    submission: Annotated[Path | None, typer.Option(help="Write a competition file: md5hash,label.")] = None,
+) -> None:
+    """What each photograph may show. Exit status 1 if one could not be read; the rest go on."""
+    from derm import commands
+
+    raise typer.Exit(commands.predict(paths, model=model, top=top, as_json=as_json, cam=cam, out=out,
+                                      submission=submission))
+
+
+@app.command()
+def evaluate(
+    model: Model = None,
+    data: Annotated[Path | None, typer.Option(help="The data set's folder (default: DERM_DATA).")] = None,
+    split: Annotated[str, typer.Option(help="train, val or test, as the model was trained; or all.")] = "val",
+    out: Annotated[Path | None, typer.Option(help="Also write the predictions table.")] = None,
+    as_json: Json = False,
+) -> None:
+    """How good a model is, overall and by skin type, each figure with n and a 95 % interval."""
+    from derm import commands
+
+    commands.evaluate(model, data=data, split=split, out=out, as_json=as_json)
+
+
+@models_app.callback()
+def models(context: typer.Context, as_json: Json = False) -> None:
+    """List the models there are."""
+    if context.invoked_subcommand is None:
+        from derm import commands
+
+        commands.list_models(as_json=as_json)
+
+
+@models_app.command()
+def verify(name: Annotated[str | None, typer.Argument(help="One model (default: all).")] = None) -> None:
+    """Check every file of every model against its hash. Exit status 1 if one is damaged."""
+    from derm import commands
+
+    raise typer.Exit(commands.verify_models(name))
+
+
+@models_app.command()
+def add(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    name: Annotated[str, typer.Option(help="What to call it.")],
+    default: Annotated[bool, typer.Option("--default", help="Make it the default model.")] = False,
+) -> None:
+    """Copy a finished run's bundle to the models."""
+    from derm import registry
+
+    registry.promote(run, name)
+    if default:
+        registry.set_default(name)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. A `DermError` is one sentence on standard error and exit status 2."""
+    try:
+        app(args=list(arguments) if arguments is not None else None)
+    except DermError as error:
+        print(f"derm: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

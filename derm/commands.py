@@ -1,0 +1,189 @@
+"""What each `derm` command does, once its arguments are known. Prints; returns exit statuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from derm import overlay, predictions, registry, report
+from derm.errors import ConfigError
+from derm.fairness import metrics
+from derm.nn import config as configs
+from derm.settings import settings
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def train(config: Path | None, *, preset: str, data: Path | None, assign: Sequence[str], run: Path | None,
+          resume: Path | None) -> None:
+    """Start or resume a run; refuses a bad config before any work."""
+    if resume is None:
+        chosen = configs.read(config) if config else configs.preset(preset)
+        chosen = configs.override(chosen, configs.parse_assignments(assign))
+        if data:
+            chosen = replace(chosen, data=str(data))
+        configs.data_folder(chosen)
+    from derm.nn import train as training  # imports Keras: only once the config is known to be sound
+
+    if resume is not None:
+        done = training.resume(resume, say=console.print)
+    else:
+        run = run or settings().runs / f"{datetime.now():%Y%m%d-%H%M%S}-{chosen.backbone}"
+        done = training.start(chosen, run=run, say=console.print)
+    console.print(f"[bold]{done}[/bold] is a model. Its card: {done / 'card.md'}\n"
+                  f"Use it:  derm predict PHOTO --model {done}\n"
+                  f"Keep it: derm models add {done} --name NAME")
+
+
+def predict(paths: Sequence[Path], *, model: str | None, top: int, as_json: bool, cam: Path | None,
+            out: Path | None, submission: Path | None) -> int:
+    """Predict, print and write what was asked for; 1 if a picture could not be read."""
+    if out is not None:
+        predictions.check_ending(out)
+    from derm.nn import scoring
+    from derm.nn.predict import Predictor
+
+    files = scoring.find_images(paths)
+    predictor = Predictor.load(find_bundle(model))
+    scored: list[scoring.Scored] = []
+    with _progress("Reading photographs", len(files)) as advance:
+        for item in scoring.score(predictor, files):
+            _print_one(item, top=top, as_json=as_json)
+            if cam is not None and item.diagnosis:
+                _write_overlay(item, cam)
+            # Only the probabilities are kept: photographs of a large folder would fill the memory.
+            light = replace(item.diagnosis, heatmaps={}) if item.diagnosis else None
+            scored.append(replace(item, photo=None, diagnosis=light))
+            advance()
+    good = [item for item in scored if item.diagnosis]
+    if out is not None:
+        _write_table(out, good, predictor.classes)
+    if submission is not None:
+        _write_submission(submission, good)
+    return int(len(good) < len(scored))
+
+
+def evaluate(model: str | None, *, data: Path | None, split: str, out: Path | None, as_json: bool) -> None:
+    """Measure a model on a part of a data set."""
+    if split not in ("train", "val", "test", "all"):
+        raise ConfigError(f"split = '{split}'; expected train, val, test or all.", "split")
+    from derm.nn import evaluation
+
+    bundle = find_bundle(model)
+    table = evaluation.predict_split(bundle, data=data, split=split)
+    if out is not None:
+        predictions.write(out, table)
+    groups = {"all": metrics.summary(table), **metrics.by_skin_type(table)}
+    if as_json:
+        print(json.dumps({"model": bundle.name, "version": bundle.version, "split": split, "groups": {
+            group: {name: asdict(figure) for name, figure in figures.items()}
+            for group, figures in groups.items()}}))
+        return
+    shown = Table(title=f"{bundle.name} {bundle.version} on the {split} part", title_justify="left")
+    header, *lines = metrics.rows(groups, list(metrics.LABELS))
+    for cell in header:
+        shown.add_column(cell)
+    for line in lines:
+        shown.add_row(*line)
+    console.print(shown)
+    console.print("Each figure with its 95 % interval; n is the number of photographs.")
+
+
+def list_models(*, as_json: bool) -> None:
+    """Every bundle, with its accuracy, n and interval."""
+    bundles = registry.list_bundles()
+    if as_json:
+        print(json.dumps([{"name": b.name, "version": b.version, "backbone": b.backbone, "data": b.data_name,
+                           "classes": len(b.classes), "figures": dict(b.figures)} for b in bundles]))
+        return
+    shown = Table()
+    for name in ("Model", "Version", "Backbone", "Trained on", "Conditions", "Accuracy", "Macro F1"):
+        shown.add_column(name)
+    for b in bundles:
+        shown.add_row(b.name, b.version, b.backbone, b.data_name, str(len(b.classes)),
+                      *(_figure(b, name) for name in ("accuracy", "macro_f1")))
+    console.print(shown if bundles else "No models yet; train one with `derm train --preset quick --data PATH`.")
+    for problem in registry.unreadable():
+        errors.print(problem)
+
+
+def verify_models(name: str | None) -> int:
+    """Check hashes; 1 if anything is wrong."""
+    bundles = [find_bundle(name)] if name else registry.list_bundles()
+    problems = list(registry.unreadable()) if not name else []
+    for bundle in bundles:
+        found = registry.verify(bundle)
+        problems += found
+        console.print(f"{bundle.name}: {'damaged' if found else f'{len(bundle.sha256)} files as recorded'}")
+    for problem in problems:
+        errors.print(problem)
+    return int(bool(problems))
+
+
+def find_bundle(model: str | None) -> registry.Bundle:
+    """A bundle by name, or by its folder (a finished run, say)."""
+    if model and (Path(model) / registry.DESCRIPTION).is_file():
+        return registry.read(Path(model))
+    return registry.find(model)
+
+
+@contextmanager
+def _progress(title: str, total: int) -> Iterator[Any]:
+    """A bar on a terminal's standard error, nothing elsewhere; gives the function that advances it."""
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, disable=not errors.is_terminal or total < 2, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda: bar.advance(task)
+
+
+def _print_one(item: Any, *, top: int, as_json: bool) -> None:
+    if as_json:
+        found = (report.to_json(item.diagnosis, path=str(item.path), image_id=item.path.stem, top=top)
+                 if item.diagnosis else {"path": str(item.path), "image_id": item.path.stem, "error": item.error})
+        print(json.dumps(found), flush=True)
+    elif item.diagnosis:
+        lines = ", ".join(f"{line.name} {line.probability:.0%}" for line in item.diagnosis.top(top))
+        print(f"{item.path}: {lines}", flush=True)
+    else:
+        print(f"{item.path}: {item.error}", flush=True)
+
+
+def _write_overlay(item: Any, folder: Path) -> None:
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    condition = item.diagnosis.top(1)[0].condition
+    blended = overlay.blend(item.photo.pixels, item.diagnosis.heatmaps[condition])
+    Image.fromarray(blended).save(folder / f"{item.path.stem}.{condition}.png")
+
+
+def _write_table(out: Path, good: Sequence[Any], classes: Sequence[str]) -> None:
+    rows = pd.DataFrame({"image_id": [item.path.stem for item in good]}).assign(
+        group_id=lambda table: table["image_id"])
+    found = np.array([item.diagnosis.probabilities for item in good]).reshape(len(good), len(classes))
+    predictions.write(out, predictions.table(rows, classes=classes, probabilities=found))
+
+
+def _write_submission(path: Path, good: Sequence[Any]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("md5hash", "label"))
+        writer.writerows((item.path.stem, item.diagnosis.top(1)[0].condition) for item in good)
+
+
+def _figure(bundle: registry.Bundle, name: str) -> str:
+    figure = bundle.figures.get(name)
+    return str(metrics.Figure(**figure)) if figure else "not measured"  # type: ignore[arg-type]

@@ -1,0 +1,79 @@
+"""The state of a training run on disk, so that a kill at any moment costs at most one epoch.
+
+Knows arrays, numbers and files; no Keras. A checkpoint is a numbered folder: state.npz, meta.json and,
+written last, COMPLETE. A folder without that marker is as good as absent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_MARKER = "COMPLETE"
+_KEEP = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was saved after `epoch` epochs: groups of arrays and a small table."""
+
+    epoch: int
+    arrays: Mapping[str, Sequence[np.ndarray]]
+    meta: Mapping[str, Any]
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write the checkpoint and drop all but the last two."""
+    target = folder / f"{checkpoint.epoch:05d}"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    write_arrays(target / "state.npz", checkpoint.arrays)
+    with (target / "meta.json").open("w", encoding="utf-8") as file:
+        json.dump(dict(checkpoint.meta), file)
+        _flush(file)
+    with (target / _MARKER).open("w", encoding="utf-8") as file:
+        _flush(file)
+    for old in sorted(folder.iterdir())[:-_KEEP]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def latest(folder: Path) -> Checkpoint | None:
+    """The newest complete checkpoint, or None."""
+    done = sorted(path.parent for path in folder.glob(f"*/{_MARKER}"))
+    if not done:
+        return None
+    meta = json.loads((done[-1] / "meta.json").read_text(encoding="utf-8"))
+    return Checkpoint(int(done[-1].name), read_arrays(done[-1] / "state.npz"), meta)
+
+
+def write_arrays(path: Path, groups: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Groups of arrays as one .npz, whole or not at all."""
+    flat = {f"{group}/{i}": array for group, arrays in groups.items() for i, array in enumerate(arrays)}
+    part = path.with_name(f".{path.name}")
+    with part.open("wb") as file:
+        np.savez(file, **flat)  # type: ignore[arg-type]
+        _flush(file)
+    os.replace(part, path)
+
+
+def read_arrays(path: Path) -> dict[str, list[np.ndarray]]:
+    """What `write_arrays` wrote."""
+    groups: dict[str, dict[int, np.ndarray]] = {}
+    with np.load(path) as stored:
+        for key in stored.files:
+            group, _, index = key.partition("/")
+            groups.setdefault(group, {})[int(index)] = stored[key]
+    return {group: [arrays[i] for i in range(len(arrays))] for group, arrays in groups.items()}
+
+
+def _flush(file: Any) -> None:
+    """To the disk itself: the marker must not outlive what it vouches for."""
+    file.flush()
+    os.fsync(file.fileno())

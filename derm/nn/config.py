@@ -1,0 +1,183 @@
+"""What a training run is told: one flat, validated table. Knows TOML and ranges; no Keras, no data."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from derm.errors import ConfigError
+from derm.settings import settings
+
+IMBALANCE = ("none", "class-weights", "weighted-loss", "focal", "sqrt-sampling", "inverse-sampling",
+             "skin-type-sampling")
+
+
+def _number(default: float, low: float, high: float, *, above: bool = False) -> Any:
+    """A number in low..high (`above`: low itself is not allowed)."""
+    return field(default=default, metadata={"low": low, "high": high, "above": above})
+
+
+def _choice(default: str, *choices: str) -> Any:
+    return field(default=default, metadata={"choices": choices})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Every key of a config file, with its default. Rates are per step, angles in degrees,
+    probabilities and shares in 0..1; colour ranges are relative (0.2 = plus or minus 20 %)."""
+
+    # data
+    data: str = ""
+    split: str = _choice("80/20", "80/20", "80/10/10")
+    exclude_flagged: bool = True
+    seed: int = _number(0, 0, 2**31 - 1)
+    # network
+    backbone: str = "mobilenetv2"
+    weights: str = "imagenet"
+    image_size: int = _number(0, 0, 1024)  # 0: the backbone's natural size
+    dropout: float = _number(0.2, 0, 0.9)
+    # imbalance and loss
+    imbalance: str = _choice("sqrt-sampling", *IMBALANCE)
+    focal_gamma: float = _number(2.0, 0, 10)
+    label_smoothing: float = _number(0.1, 0, 0.5)
+    # schedule
+    optimizer: str = _choice("adamw", "adamw", "adam")
+    weight_decay: float = _number(0.01, 0, 1)
+    batch_size: int = _number(32, 1, 4096)
+    head_epochs: int = _number(3, 0, 1000)
+    head_rate: float = _number(3e-3, 0, 1, above=True)
+    epochs: int = _number(18, 0, 10000)
+    rate: float = _number(4e-4, 0, 1, above=True)
+    schedule: str = _choice("cosine", "cosine", "plateau")
+    warmup_epochs: float = _number(1.0, 0, 1000)
+    plateau_patience: int = _number(3, 1, 1000)
+    plateau_factor: float = _number(0.3, 0, 1, above=True)
+    train_from: str = "all"
+    batch_norm: str = _choice("frozen", "frozen", "live")
+    early_stopping: int = _number(0, 0, 1000)
+    steps_per_epoch: int = _number(0, 0, 10**6)
+    # device
+    precision: str = _choice("auto", "auto", "float32", "mixed_bfloat16", "mixed_float16")
+    xla: str = _choice("auto", "auto", "on", "off")
+    # augmentation
+    crop_min: float = _number(0.6, 0.05, 1)
+    flips: bool = True
+    right_angles: bool = True
+    rotation: float = _number(10.0, 0, 180)
+    brightness: float = _number(0.2, 0, 1)
+    contrast: float = _number(0.2, 0, 1)
+    hue: float = _number(0.02, 0, 0.5)
+    mixup: float = _number(0.5, 0, 1)
+    mixup_alpha: float = _number(0.4, 0, 10, above=True)
+    cutmix: float = _number(0.0, 0, 1)
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            _check(spec.name, getattr(self, spec.name), spec.default, spec.metadata)
+        if self.epochs + self.head_epochs == 0:
+            raise ConfigError("epochs = 0 and head_epochs = 0: nothing to train; set one of them to 1 or more.",
+                              "epochs")
+        if 0 < self.image_size < 32:
+            raise ConfigError(f"image_size = {self.image_size}; expected a whole number from 32 to 1024, "
+                              "or 0 for the backbone's natural size.", "image_size")
+        if self.mixup + self.cutmix > 1:
+            raise ConfigError(f"mixup + cutmix = {self.mixup + self.cutmix:g}; these are shares of the "
+                              "images, together at most 1.", "mixup")
+
+    def to_toml(self) -> str:
+        """The file that reproduces this run."""
+        return "".join(f"{key} = {_toml(value)}\n" for key, value in asdict(self).items())
+
+
+# Smaller and shorter than the default, for a first look: minutes on two processor cores.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "quick": {"image_size": 128, "head_epochs": 2, "epochs": 3, "mixup": 0.0, "early_stopping": 0},
+    "default": {},
+}
+
+
+def preset(name: str) -> TrainConfig:
+    """The preset called `name`; raises `ConfigError` naming those there are."""
+    if name not in PRESETS:
+        raise ConfigError(f"preset = '{name}'; expected one of {', '.join(PRESETS)}.", "preset")
+    return TrainConfig(**PRESETS[name])
+
+
+def read(path: Path) -> TrainConfig:
+    """The config in a TOML file. Raises `ConfigError` (missing file, broken TOML, bad key or value)."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); expected a TOML file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML ({error}). Mend that line.") from error
+    return override(TrainConfig(), table)
+
+
+def override(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
+    """`config` with some keys replaced. Raises `ConfigError` naming an unknown key or a bad value."""
+    known = {spec.name: spec for spec in fields(TrainConfig)}
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"unknown key '{key}'; expected one of {', '.join(known)}.", key)
+    return replace(config, **values)
+
+
+def data_folder(config: TrainConfig) -> Path:
+    """Where the config or the settings say the data is. Raises `ConfigError` if that is nowhere."""
+    folder = Path(config.data).expanduser() if config.data else settings().data
+    if folder is None:
+        raise ConfigError("data = '': no data folder; name one with --data PATH, data in the config file, "
+                          "DERM_DATA or derm.toml.", "data")
+    if not folder.is_dir():
+        raise ConfigError(f"data = '{folder}': no such folder; expected an AJL folder with train.csv.", "data")
+    return folder
+
+
+def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """`key=value` texts of the command line as values of the right type (TOML, or bare text)."""
+    values: dict[str, Any] = {}
+    for text in assignments:
+        key, equals, raw = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {text}: expected key=value, such as --set epochs=5.")
+        try:
+            values[key.strip()] = tomllib.loads(f"v = {raw.strip()}")["v"]
+        except tomllib.TOMLDecodeError:
+            values[key.strip()] = raw.strip()
+    return values
+
+
+def _check(key: str, value: Any, default: Any, metadata: Mapping[str, Any]) -> None:
+    if choices := metadata.get("choices"):
+        if value not in choices:
+            raise ConfigError(f"{key} = {value!r}; expected one of {', '.join(choices)}.", key)
+        return
+    if isinstance(default, bool | str):
+        if type(value) is not type(default):
+            wanted = "true or false" if isinstance(default, bool) else "text in quotes"
+            raise ConfigError(f"{key} = {value!r}; expected {wanted}.", key)
+        return
+    _check_number(key, value, metadata, whole=isinstance(default, int))
+
+
+def _check_number(key: str, value: Any, metadata: Mapping[str, Any], *, whole: bool) -> None:
+    low, high, above = metadata["low"], metadata["high"], metadata["above"]
+    kind = "a whole number" if whole else "a number"
+    allowed = f"{kind} {'above' if above else 'from'} {low:g} {'up ' if above else ''}to {high:g}"
+    right_type = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not right_type or not math.isfinite(value) or not low <= value <= high or (above and value == low):
+        raise ConfigError(f"{key} = {value!r}; expected {allowed}.", key)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value)  # a TOML basic string escapes as JSON does
+    return repr(value)

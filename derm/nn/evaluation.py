@@ -1,0 +1,48 @@
+"""A bundle's predictions for a part of a data set, the parts being those of the bundle's own training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from derm import datasets, predictions
+from derm.errors import DatasetError
+from derm.nn import config as configs
+from derm.nn import scoring
+from derm.nn.material import labelled_rows
+from derm.nn.predict import Predictor
+from derm.registry import Bundle
+
+
+def predict_split(bundle: Bundle, *, data: Path | None, split: str) -> pd.DataFrame:
+    """The predictions table for "train", "val", "test" or "all" labelled photographs of the data set.
+
+    Raises `DatasetError` if the data is not what the bundle was trained on (its split would be another
+    one) and a part was asked for, or if a photograph cannot be read.
+    """
+    config = replace(configs.read(bundle.path("config.toml")), data=str(data) if data else "")
+    dataset = datasets.load(configs.data_folder(config))
+    rows = labelled_rows(dataset, exclude_flagged=config.exclude_flagged)
+    if split != "all":
+        rows = _part(bundle, dataset, rows, split)
+    predictor = Predictor.load(bundle)
+    scored = list(scoring.score(predictor, [dataset.root / path for path in rows["path"]]))
+    broken = [item.error for item in scored if item.error]
+    if broken:
+        raise DatasetError("Some photographs cannot be read; replace or remove them:", broken)
+    found = [item.diagnosis.probabilities for item in scored if item.diagnosis]
+    return predictions.table(rows, classes=predictor.classes, probabilities=pd.DataFrame(found).to_numpy())
+
+
+def _part(bundle: Bundle, dataset: datasets.Dataset, rows: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The rows of one part. The bundle's own predictions say which were held out; the rest was trained on."""
+    if dataset.fingerprint != bundle.data_fingerprint:
+        raise DatasetError(f"{dataset.root}: not the data that {bundle.name} was trained on, so there is no part "
+                           f"'{split}' of it; use --split all.")
+    held_out = predictions.read(bundle.path("predictions.parquet")).set_index("image_id")["split"]
+    part = rows[rows["image_id"].map(held_out).fillna("train") == split]
+    if part.empty:
+        raise DatasetError(f"{dataset.root}: the part '{split}' is empty; {bundle.name} was split {bundle.split}.")
+    return part.assign(split=split)

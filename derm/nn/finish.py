@@ -1,0 +1,91 @@
+"""The end of a run: a calibrated, portable bundle. Knows networks and what was held out; no training."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from scipy.special import log_softmax
+
+import derm
+from derm import card, predictions, registry
+from derm.fairness import metrics
+from derm.nn import architecture, calibrate
+from derm.nn.config import TrainConfig
+from derm.nn.material import Material
+
+INTENDED_USE = ("Research and teaching: a differential to discuss, with its measured reliability by skin type. "
+                "Not a medical device; not for deciding on anybody's care.")
+
+
+def logits(network: keras.Model, pixels: np.ndarray, *, batch: int = 64) -> np.ndarray:
+    """Logits float32 [n, classes] of uint8 pictures [n, S, S, 3]."""
+    if not network.compiled:
+        # Left to itself Keras would choose XLA, whose convolutions crawl on processors.
+        network.compile(jit_compile=keras.backend.backend() == "jax")
+    return np.asarray(network.predict(pixels, batch_size=batch, verbose=0))
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean negative log-likelihood, in nats."""
+    return -float(log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(labels)), labels].mean())
+
+
+def portable(network: keras.Model, config: TrainConfig, classes: int) -> keras.Model:
+    """The same network in float32, so that it is as exact and as fast as can be on any processor."""
+    plain = architecture.build(config.backbone, classes=classes, size=config.image_size, dropout=config.dropout)
+    plain.set_weights(network.get_weights())
+    return plain
+
+
+def bundle(network: keras.Model, config: TrainConfig, material: Material, run: Path) -> registry.Bundle:
+    """Calibrate on validation and write the bundle's files into `run`, bundle.json last.
+
+    Figures are those of "test" where the split holds one out, else of "val".
+    """
+    found = {name: logits(network, part.pixels) for name, part in material.held_out.items()}
+    val = material.held_out["val"]
+    temperature = calibrate.temperature(found["val"], val.labels)
+    table = pd.concat([
+        predictions.table(material.held_out[name].rows.assign(split=name), classes=material.classes,
+                          probabilities=calibrate.probabilities(values, temperature))
+        for name, values in found.items()], ignore_index=True)
+    network.save(run / registry.NETWORK)
+    predictions.write(run / "predictions.parquet", table)
+    judged = table[table["split"] == ("test" if "test" in found else "val")]
+    described = _describe(config, material, run, temperature, metrics.figures(judged))
+    (run / "card.md").write_text(card.markdown(described, table), encoding="utf-8")
+    return registry.write(run, described)
+
+
+def _describe(config: TrainConfig, material: Material, run: Path, temperature: float,
+              figures: dict[str, dict[str, float | int | None]]) -> registry.Bundle:
+    dataset = material.dataset
+    now = datetime.now(UTC)
+    counts = {"train": len(material.train.labels)}
+    counts |= {name: len(part.labels) for name, part in material.held_out.items()}
+    return registry.Bundle(
+        folder=run, name=run.name, version=now.strftime("%Y.%m.%d"), classes=material.classes,
+        partition3=_partitions(dataset.table), input_size=config.image_size, backbone=config.backbone,
+        temperature=temperature, data_name=dataset.name, data_fingerprint=dataset.fingerprint,
+        licence=dataset.licence, citation=dataset.citation, intended_use=INTENDED_USE,
+        keras_version=keras.__version__, code_version=derm.__version__, created=now.isoformat(timespec="seconds"),
+        figures=figures, counts=counts, split=config.split, environment=_environment())
+
+
+def _partitions(table: pd.DataFrame) -> dict[str, str]:
+    """Condition -> benign / malignant / non-neoplastic, as the data set's rows most often say."""
+    known = table.dropna(subset=["condition", "partition3"])
+    most = known.groupby("condition", observed=True)["partition3"].agg(lambda values: values.mode().iloc[0])
+    return {str(condition): str(partition) for condition, partition in most.items()}
+
+
+def _environment() -> dict[str, Any]:
+    return {"python": platform.python_version(), "backend": keras.backend.backend(),
+            "system": f"{platform.system()} {platform.machine()}",
+            "devices": ", ".join(keras.distribution.list_devices())}

@@ -1,0 +1,236 @@
+"""One bundle in memory: photographs in, diagnoses out. Knows the network and its bundle; no pages, no paths
+but those it is handed.
+
+One traced call gives logits and the last feature maps; probabilities and heat maps follow from those.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+from PIL import Image, ImageOps
+
+from derm import images, registry
+from derm.errors import ImageError, ModelError
+from derm.images import Photo
+from derm.nn import architecture, calibrate
+from derm.registry import Bundle
+from derm.schema import Diagnosis
+
+BATCH = 32
+HEAT_MAPS = 5
+
+Picture = np.ndarray | bytes | str | Path | Image.Image | Photo
+Forward = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+class Predictor:
+    """A bundle's network, ready to call from any thread."""
+
+    def __init__(self, bundle: Bundle, network: keras.Model) -> None:
+        self.bundle = bundle
+        self.network = network
+        self._closed = architecture.closed_form(network)
+        self._forward = _traced(network)
+        # One call at a time: the network already uses every core, and Keras layers are not thread-safe.
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, bundle: Bundle) -> Predictor:
+        """The predictor of a bundle on disk, its hashes checked before Keras opens anything.
+
+        Raises `ModelError` for a file that is damaged, unsafe or not a network.
+        """
+        registry.check(bundle)
+        path = bundle.path(registry.NETWORK)
+        try:
+            network = keras.saving.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:  # Keras reports a damaged file as whatever it stumbles over
+            raise ModelError(f"{path}: Keras cannot load it ({type(error).__name__}: {str(error)[:200]}). "
+                             "Copy or train the bundle again.") from error
+        return cls(bundle, network)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The conditions, in the order of the network's outputs."""
+        return self.bundle.classes
+
+    @property
+    def input_size(self) -> int:
+        """The side of the network's square input, in pixels."""
+        return self.bundle.input_size
+
+    @cached_property
+    def head(self) -> keras.Model:
+        """The network from its last feature map to the logits."""
+        return architecture.head(self.network)
+
+    @cached_property
+    def float_network(self) -> keras.Model:
+        """The network behind a float input, through which a gradient reaches the picture."""
+        return architecture.with_float_input(self.network)
+
+    def warm(self) -> None:
+        """Run one black picture, so that the first photograph need not wait for the tracing."""
+        self._run(np.zeros((1, self.input_size, self.input_size, 3), np.uint8))
+
+    def diagnose(self, image: Picture) -> Diagnosis:
+        """The diagnosis of one photograph, with heat maps of the five most probable conditions.
+
+        `image` is an array uint8 [H, W, 3], the bytes of a file, a path, or a Pillow image. Raises `ImageError`.
+        """
+        began = time.perf_counter()
+        logits, features = self._run(self._fit(image)[None])
+        return self._diagnosis(logits[0], features[0], began, count=1)
+
+    def diagnose_many(self, pictures: Sequence[Picture]) -> list[Diagnosis]:
+        """One diagnosis a photograph, in order; a batch is decoded while the network sees the one before.
+
+        Raises `ImageError` at the first picture that cannot be read.
+        """
+        found = []
+        began = time.perf_counter()
+        for batch in self._batches(pictures):
+            logits, features = self._run(batch)
+            found += [self._diagnosis(*one, began, count=len(batch)) for one in zip(logits, features, strict=True)]
+            began = time.perf_counter()
+        return found
+
+    def probabilities(self, batch: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities float64 [N, classes] of pictures uint8 [N, S, S, 3] fitted already."""
+        logits = [self._run(batch[i:i + BATCH])[0] for i in range(0, len(batch), BATCH)]
+        return self._calibrated(np.concatenate(logits) if logits else np.empty((0, len(self.classes))))
+
+    def features(self, batch: np.ndarray) -> np.ndarray:
+        """The last feature maps float32 [N, h, w, channels] of such pictures."""
+        return self._run(batch)[1]
+
+    def _run(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        with self._lock:
+            return self._forward(batch)
+
+    def _fit(self, image: Picture) -> np.ndarray:
+        return images.fit(_pixels(image), self.input_size)
+
+    def _batches(self, pictures: Sequence[Picture]) -> Iterator[np.ndarray]:
+        groups = [pictures[i:i + BATCH] for i in range(0, len(pictures), BATCH)]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            ahead = [pool.submit(self._fit, image) for image in groups[0]] if groups else []
+            for following in [*groups[1:], []]:
+                batch = [future.result() for future in ahead]
+                ahead = [pool.submit(self._fit, image) for image in following]
+                if batch:
+                    yield np.stack(batch)
+
+    def _calibrated(self, logits: np.ndarray) -> np.ndarray:
+        return calibrate.probabilities(logits, self.bundle.temperature)
+
+    def _diagnosis(self, logits: np.ndarray, features: np.ndarray, began: float, *, count: int) -> Diagnosis:
+        probabilities = self._calibrated(logits[None])[0]
+        leading = np.argsort(-probabilities, kind="stable")[:HEAT_MAPS]
+        maps = self.grad_cam(features, leading)
+        heatmaps = {self.classes[c]: one for c, one in zip(leading, maps, strict=True)}
+        return Diagnosis(self.bundle.name, self.bundle.version, self.classes, probabilities, heatmaps,
+                         (time.perf_counter() - began) / count, self.bundle.partition3)
+
+    def grad_cam(self, features: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Grad-CAM float32 [k, h, w] in 0..1 of `classes` int [k] from feature maps [h, w, channels].
+
+        relu of the channels weighted by their mean gradient (Selvaraju et al., ICCV 2017), over its maximum.
+        With a pooled linear head the gradient of logit c is kernel[:, c] / (h * w) at every position, so
+        that the weights are known beforehand; the constant falls out with the maximum.
+        """
+        weights = self._kernel[:, classes].T if self._closed else self._mean_gradients(features, classes)
+        maps = np.maximum(np.einsum("hwc,kc->khw", features, weights, dtype=np.float32), 0)
+        return maps / np.maximum(maps.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
+
+    @cached_property
+    def _kernel(self) -> np.ndarray:
+        return keras.ops.convert_to_numpy(self.network.get_layer("logits").kernel)
+
+    def _mean_gradients(self, features: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """[k, channels]: back through the head alone, one copy of the features a class."""
+        copies = np.repeat(features[None], len(classes), axis=0)
+        wanted = np.eye(len(self.classes), dtype=np.float32)[classes]
+        with self._lock:
+            return _gradient(self.head, copies, wanted).mean(axis=(1, 2))
+
+
+def _pixels(image: Picture) -> np.ndarray:
+    """uint8 [H, W, 3] of whatever a caller may have. Raises `ImageError`."""
+    if isinstance(image, bytes):
+        return images.decode(image).pixels
+    if isinstance(image, str | Path):
+        return images.read(Path(image)).pixels
+    if isinstance(image, Photo):
+        return image.pixels
+    if isinstance(image, Image.Image):
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ImageError(f"An array {image.dtype} {list(image.shape)} is no photograph; expected uint8 "
+                         "[height, width, 3], red first, 0 to 255.")
+    return image
+
+
+def _traced(network: keras.Model) -> Forward:
+    """The network as one compiled call: uint8 [N, S, S, 3] -> logits [N, classes], features [N, h, w, c]."""
+    both = keras.Model(network.input, [network.output, architecture.feature_layer(network).output])
+    return _BACKENDS[keras.backend.backend()](both)
+
+
+def _traced_tensorflow(both: keras.Model) -> Forward:
+    import tensorflow as tf
+
+    call = tf.function(lambda batch: both(batch, training=False), autograph=False,
+                       input_signature=[tf.TensorSpec(both.input_shape, tf.uint8)])
+
+    def forward(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        logits, features = call(tf.constant(batch))
+        return logits.numpy(), features.numpy()
+
+    return forward
+
+
+def _traced_jax(both: keras.Model) -> Forward:
+    import jax
+
+    weights = [variable.value for variable in both.trainable_variables]
+    others = [variable.value for variable in both.non_trainable_variables]
+    call = jax.jit(lambda w, o, batch: both.stateless_call(w, o, batch, training=False)[0])
+
+    def forward(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # JAX compiles anew for every shape: filled up to a power of two there are only a few.
+        spare = (1 << (len(batch) - 1).bit_length()) - len(batch)
+        filled = np.concatenate([batch, np.zeros((spare, *batch.shape[1:]), np.uint8)])
+        logits, features = call(weights, others, filled)
+        return np.asarray(logits)[:len(batch)], np.asarray(features)[:len(batch)]
+
+    return forward
+
+
+_BACKENDS: dict[str, Callable[[keras.Model], Forward]] = {
+    "tensorflow": _traced_tensorflow, "jax": _traced_jax,
+}
+
+
+def _gradient(head: keras.Model, features: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The gradient of the sum of wanted * logits with respect to the features, shaped like them."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return np.asarray(jax.grad(lambda x: (head(x, training=False) * wanted).sum())(features))
+    import tensorflow as tf
+
+    x = tf.constant(features)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(head(x, training=False) * wanted)
+    return np.asarray(tape.gradient(total, x).numpy())

@@ -1,0 +1,121 @@
+"""What a run tells while it goes on: history.csv, progress.jsonl, status.json and the console line.
+
+Knows files and numbers; no Keras. Pages read these files and never write them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import accuracy_score, f1_score
+
+from derm.schema import FST_GROUPS
+
+COLUMNS = ("epoch", "loss", "val_loss", "accuracy", "macro_f1", "weighted_f1",
+           *(f"f1_{group}" for group in FST_GROUPS), *(f"n_{group}" for group in FST_GROUPS),
+           "learning_rate", "seconds", "images_per_second")
+_EVERY_SECONDS = 3.0
+
+
+def scores(labels: np.ndarray, predicted: np.ndarray, groups: np.ndarray) -> dict[str, float | int | None]:
+    """Accuracy, macro and weighted F1 over all, and macro F1 with n per skin-type group (None: no image)."""
+    found: dict[str, float | int | None] = {
+        "accuracy": float(accuracy_score(labels, predicted)),
+        "macro_f1": float(f1_score(labels, predicted, average="macro")),
+        "weighted_f1": float(f1_score(labels, predicted, average="weighted")),
+    }
+    for group in FST_GROUPS:
+        mine = groups == group
+        found[f"n_{group}"] = int(mine.sum())
+        found[f"f1_{group}"] = None
+        if mine.any():
+            found[f"f1_{group}"] = float(f1_score(labels[mine], predicted[mine], average="macro"))
+    return found
+
+
+@dataclass
+class RunLog:
+    """The files of one run folder. `say` prints a line; `clock` gives seconds."""
+
+    run: Path
+    epochs: int
+    say: Callable[[str], None] = print
+    clock: Callable[[], float] = time.time
+    history: list[dict[str, Any]] = field(default_factory=list)
+    _spoken: float = 0.0
+
+    def epoch(self, row: Mapping[str, Any], *, seconds_left: float) -> None:
+        """Record a finished epoch everywhere."""
+        self.history.append(dict(row))
+        write_history(self.run / "history.csv", self.history)
+        self._append({"kind": "epoch", **row, "seconds_left": round(seconds_left)})
+        self.status("running", seconds_left=seconds_left)
+        self.line(describe(row, epochs=self.epochs, seconds_left=seconds_left))
+
+    def step(self, *, epoch: int, step: int, steps: int, loss: float, rate: float) -> None:
+        """Record progress within an epoch, at most every three seconds. `rate` is images a second."""
+        if self.clock() - self._spoken >= _EVERY_SECONDS:
+            self._spoken = self.clock()
+            self._append({"kind": "step", "epoch": epoch, "step": step, "steps": steps,
+                          "loss": round(loss, 4), "images_per_second": round(rate, 1)})
+
+    def status(self, state: str, *, seconds_left: float | None = None, message: str = "") -> None:
+        """Replace status.json in one step."""
+        table = {"state": state, "pid": os.getpid(), "epoch": len(self.history), "epochs": self.epochs,
+                 "seconds_left": seconds_left, "updated": self.clock(), "message": message}
+        part = self.run / ".status.json"
+        part.write_text(json.dumps(table), encoding="utf-8")
+        os.replace(part, self.run / "status.json")
+
+    def line(self, text: str) -> None:
+        """One line to the console and to log.txt."""
+        self.say(text)
+        with (self.run / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        with (self.run / "progress.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": round(self.clock(), 1), **row}) + "\n")
+
+
+def write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    """history.csv anew, in one step; a missing figure is an empty cell."""
+    part = path.with_name(f".{path.name}")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows({key: _short(value) for key, value in row.items()} for row in history)
+    os.replace(part, path)
+
+
+def describe(row: Mapping[str, Any], *, epochs: int, seconds_left: float) -> str:
+    """One readable line an epoch."""
+    groups = "  ".join(f"{group} {_two(row[f'f1_{group}'])}" for group in FST_GROUPS)
+    return (f"epoch {row['epoch']:>3}/{epochs}  loss {row['loss']:.3f}  accuracy {_two(row['accuracy'])}  "
+            f"macro F1 {_two(row['macro_f1'])}  weighted F1 {_two(row['weighted_f1'])}  "
+            f"by skin type: {groups}  rate {row['learning_rate']:.1e}  "
+            f"{row['images_per_second']:.0f} images/s  {duration(seconds_left)} left")
+
+
+def duration(seconds: float) -> str:
+    """'45 s', '12 min' or '3 h 05 min'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _two(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value

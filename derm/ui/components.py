@@ -1,0 +1,118 @@
+"""Pieces that pages are made of: the frame around a page, the skin-type picker, what is known of a model.
+
+Knows Streamlit and wording; measures nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+
+import streamlit as st
+
+from derm.registry import Bundle
+from derm.schema import SkinType
+from derm.ui import resources, theme
+from derm.ui.charts import percent
+from derm.ui.readings import Upload, explain
+
+NOTICE = "Derm is a research demonstration, not a medical device; it does not replace a clinician's judgement."
+_NOT_SURE = "Not sure"
+
+
+@contextmanager
+def page(title: str, lead: str) -> Iterator[None]:
+    """A page: style, title, one sentence, what is drawn within, the research notice. Errors end here."""
+    theme.apply()
+    st.title(title, anchor=False)
+    st.html(f'<p class="derm-lead">{lead}</p>')
+    try:
+        yield
+    except Exception as error:
+        st.error(plain(explain(error)))
+    st.html(f'<p class="derm-notice">{NOTICE}</p>')
+
+
+def plain(text: str) -> str:
+    """Text that may hold a file's name, with nothing left that Markdown would act on."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|~$:&-])", r"\\\1", text)
+
+
+def skin_type_picker() -> SkinType | None:
+    """Six swatches and 'Not sure'; None for the latter. Asked, never guessed from the photograph."""
+    options = [skin.name for skin in SkinType] + [_NOT_SURE]
+    chosen = st.pills("Patient's Fitzpatrick skin type", options, key="skin_type", default=_NOT_SURE,
+                      required=True, wrap=True,
+                      help="I always burns and never tans; VI is deeply pigmented and never burns. It does not "
+                           "change the result: it says how reliable the model is on such skin.")
+    return None if chosen in (None, _NOT_SURE) else SkinType[chosen]
+
+
+def model_picker(found: Sequence[Bundle]) -> Bundle:
+    """The model to ask, the first unless there is a choice and somebody made it."""
+    if len(found) == 1:
+        return found[0]
+    by_name = {bundle.name: bundle for bundle in found}
+    chosen = st.selectbox("Model", list(by_name), key="model")
+    return by_name.get(chosen, found[0])
+
+
+def no_model() -> None:
+    """How to get a first model."""
+    st.info("There is no model yet. Whoever runs this app can train one, or copy a bundle into the models folder:")
+    st.code("derm train --preset quick --data PATH", language="sh")
+
+
+def sample_picker() -> list[Upload]:
+    """Pictures drawn by our own code, none of them a photograph; the chosen one, if any."""
+    st.caption("Drawn by this program to try the page with; they are not photographs, and a result for them "
+               "means nothing.")
+    drawn = resources.drawn_samples()
+    with st.container(horizontal=True):
+        for name, picture in drawn.items():
+            with st.container(width=112, gap="xsmall"):
+                st.image(picture, width=112, alt=f"Drawn sample: {name}")
+                if st.button(name, key=f"sample-{name}", width="stretch"):
+                    st.session_state["sample"] = name
+    chosen = str(st.session_state.get("sample"))
+    return [Upload(f"Drawn sample - {chosen}", drawn[chosen])] if chosen in drawn else []
+
+
+def reliability(bundle: Bundle, skin: SkinType | None) -> str:
+    """One sentence: how often the model was right in validation, on this skin-type group if one is chosen."""
+    where = f"photographs of skin types {skin.group.replace('-', '–')}" if skin else "photographs of all skin types"
+    figure = bundle.figures.get(f"accuracy:{skin.group}" if skin else "accuracy")
+    if figure is None:
+        return f"How often this model is right on {where} has not been measured."
+    value, low, high = (None if figure[key] is None else percent(figure[key]) for key in ("value", "low", "high"))
+    if value is None:
+        return f"Too few {where} (n = {figure['n']}) to say how often this model is right on them."
+    return (f"On {figure['n']} validation {where}, the first answer was right in {value}"
+            f" (95 % interval {low} to {high}).")
+
+
+def reliability_note(bundle: Bundle, skin: SkinType | None) -> None:
+    """That sentence, set apart beside the result."""
+    st.html(f'<p class="derm-note">{escape(reliability(bundle, skin))}</p>')
+
+
+def about_model(bundle: Bundle, skin: SkinType | None) -> None:
+    """Which model, trained on what, how well measured, behind one click."""
+    with st.popover(f"About the model: {bundle.name} {bundle.version}", icon=":material/info:", type="tertiary"):
+        st.markdown(f"**{plain(bundle.name)}**, version {plain(bundle.version)}")
+        st.markdown(f"Trained on {plain(bundle.data_name)}{_counts(bundle)}; {len(bundle.classes)} conditions;"
+                    f" network {plain(bundle.backbone)}.")
+        st.markdown(reliability(bundle, None))
+        if skin:
+            st.markdown(reliability(bundle, skin))
+        st.markdown(f"**Intended use:** {plain(bundle.intended_use)}")
+        st.markdown(f"**Licence:** {plain(bundle.licence)}")
+
+
+def _counts(bundle: Bundle) -> str:
+    if "train" not in bundle.counts:
+        return ""
+    held = f", {bundle.counts['val']:,} held back for validation" if "val" in bundle.counts else ""
+    return f" ({bundle.counts['train']:,} photographs{held})"

@@ -1,0 +1,92 @@
+"""How the pages look: colours, swatches, the one style sheet. Knows CSS; no data, no models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from derm.schema import SkinType
+
+# Six tones of our own choosing, one a Fitzpatrick skin type; the numeral always stands with the colour.
+SWATCHES: Mapping[SkinType, str] = {
+    SkinType.I: "#f5ddcb",
+    SkinType.II: "#e8c19f",
+    SkinType.III: "#cf9f74",
+    SkinType.IV: "#a9744a",
+    SkinType.V: "#75492d",
+    SkinType.VI: "#42281c",
+}
+# (light, dark) of each; told apart by colour-blind people, and always named beside.
+PARTITION_COLOURS: Mapping[str, tuple[str, str]] = {
+    "malignant": ("#c2571a", "#f0955a"),
+    "benign": ("#0f7f78", "#4fbfb0"),
+    "non-neoplastic": ("#5868b0", "#97a5ea"),
+}
+ACCENT = ("#0f6e6a", "#5dc4b6")  # primaryColor in .streamlit/config.toml
+
+_CSS = """
+[data-testid="stMainBlockContainer"] { max-width: 76rem; padding-top: 3.75rem; padding-bottom: 3rem; }
+@media (max-width: 640px) {
+  [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem; padding-top: 3.5rem; }
+}
+.derm-lead { opacity: .78; margin: 0; max-width: 42rem; }
+.stHtml .derm-bars { list-style: none; margin: 0; padding: 0; display: grid; gap: .8rem; }
+.stHtml .derm-bars li, .stHtml .derm-legend li { margin: 0; padding: 0; }
+.derm-row { display: flex; justify-content: space-between; align-items: baseline; gap: 1rem; }
+.derm-name { font-weight: 600; overflow-wrap: anywhere; }
+.derm-kind { font-weight: 400; font-size: .85em; opacity: .75; white-space: nowrap; }
+.derm-percent { font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.derm-track { height: .6rem; border-radius: .3rem; margin-top: .25rem; overflow: hidden;
+  background: color-mix(in srgb, currentColor 10%, transparent); }
+.derm-fill { height: 100%; border-radius: .3rem; min-width: 2px; background: var(--derm-accent); }
+.derm-small .derm-name, .derm-small .derm-percent { font-weight: 400; }
+.stHtml .derm-small { gap: .55rem; font-size: .94rem; }
+.derm-small .derm-track { height: .35rem; }
+.derm-rest { font-size: .875rem; opacity: .75; margin: .7rem 0 0; }
+.derm-stack { display: flex; gap: 2px; height: .9rem; border-radius: .45rem; overflow: hidden; }
+.derm-stack > div { height: 100%; background: var(--derm-accent); }
+.stHtml .derm-legend { display: flex; flex-wrap: wrap; gap: .3rem 1.3rem; list-style: none; margin: .55rem 0 0;
+  padding: 0; font-size: .94rem; }
+.derm-legend li { display: flex; align-items: center; gap: .45rem; }
+.derm-dot { width: .75rem; height: .75rem; border-radius: 50%; background: var(--derm-accent); flex: none; }
+.derm-notice { font-size: .82rem; opacity: .7; margin: 2rem 0 0; padding-top: .8rem;
+  border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
+[data-testid="stFileUploaderDropzone"] { min-height: 7rem; border-style: dashed; border-width: 1.5px;
+  border-color: color-mix(in srgb, var(--derm-accent) 55%, transparent); }
+.derm-note { margin: .4rem 0 0; padding: .8rem 1rem; border-radius: .3rem .6rem .6rem .3rem;
+  border-left: 3px solid var(--derm-accent);
+  background: color-mix(in srgb, var(--derm-accent) 8%, transparent); }
+.st-key-skin_type [data-variant="pills"] { min-width: 2.8rem; min-height: 2.6rem; justify-content: center;
+  border: 1px solid color-mix(in srgb, currentColor 25%, transparent); }
+.st-key-skin_type [data-variant="pills"][data-selected] { border-color: var(--derm-accent);
+  box-shadow: inset 0 0 0 3px var(--derm-accent), inset 0 0 0 5px light-dark(#fff, #101a1d); }
+"""
+
+
+def apply() -> None:
+    """Send the style sheet; once a run, before anything is drawn."""
+    st.html(f"<style>{_variables()}{_CSS}{_swatch_rules()}</style>")
+
+
+def kind_class(partition: str | None) -> str:
+    """The CSS class that colours a bar by benign / malignant / non-neoplastic; '' if not known."""
+    return f"derm-{partition}" if partition in PARTITION_COLOURS else ""
+
+
+def _variables() -> str:
+    # Streamlit sets color-scheme on the app, so light-dark() follows the viewer's choice without a re-run.
+    rules = [f".stApp {{ --derm-accent: light-dark({ACCENT[0]}, {ACCENT[1]}); }}"]
+    rules += [f".derm-{name} {{ --derm-accent: light-dark({light}, {dark}); }}"
+              for name, (light, dark) in PARTITION_COLOURS.items()]
+    return "\n".join(rules)
+
+
+def _swatch_rules() -> str:
+    rules = []
+    for skin, colour in SWATCHES.items():
+        ink = "#241812" if skin <= SkinType.III else "#fff6ee"
+        pill = f'.st-key-skin_type [data-variant="pills"]:nth-of-type({int(skin)})'
+        rules.append(f"{pill}, {pill}:hover, {pill}[data-selected] {{ background: {colour}; }}"
+                     f"{pill}, {pill} p {{ color: {ink}; font-weight: 600; }}")
+    return "\n".join(rules)

@@ -1,0 +1,8 @@
+"""The app: which pages there are. `streamlit run streamlit_app.py`."""
+
+import streamlit as st
+
+st.set_page_config(page_title="Derm", page_icon=":material/dermatology:", layout="wide")
+st.navigation([
+    st.Page("pages/diagnose.py", title="Diagnose", icon=":material/dermatology:", default=True),
+], position="top").run()
