@@ -179,7 +179,7 @@ def _key(paths: list[Path]) -> str:
 
 def _read(file: Path) -> _Signatures | None:
     try:
-        with np.load(file) as arrays:
+        with file.open("rb") as stream, np.load(stream) as arrays:
             return _Signatures(**{f.name: arrays[f.name] for f in fields(_Signatures)})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # absent or damaged: computed again

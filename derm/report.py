@@ -25,7 +25,7 @@ _JPEG_QUALITY = 88
 
 
 @dataclass(frozen=True)
-class Photograph:
+class Reading:
     """One photograph and what the model says of it.
 
     `pixels` and `overlay` are uint8 [H, W, 3]; `overlay` shows `method`'s heat map for `condition`;
@@ -41,18 +41,18 @@ class Photograph:
     notices: tuple[str, ...] = ()
 
 
-def html(photographs: Sequence[Photograph], *, bundle: Bundle, created: date,
+def html(readings: Sequence[Reading], *, bundle: Bundle, created: date,
          skin_type: SkinType | None = None) -> str:
     """One HTML page, A4 when printed, that needs nothing but itself: a section a photograph and, for
     several, the combined reading first. `skin_type` is what the clinician stated, None for not stated.
     """
-    combined = combine([photograph.diagnosis for photograph in photographs]) if len(photographs) > 1 else None
+    combined = combine([reading.diagnosis for reading in readings]) if len(readings) > 1 else None
     return _PAGE.render(
         bundle=bundle,
         created=f"{created.day} {created:%B %Y}",
         skin_type=f"Fitzpatrick type {skin_type.name}" if skin_type else "not stated",
         accuracy=_accuracy(bundle, skin_type),
-        sections=[_section(photograph) for photograph in photographs],
+        sections=[_section(reading) for reading in readings],
         combined=_charts(combined) if combined else None,
     )
 
@@ -88,15 +88,15 @@ class _Section:
     charts: Mapping[str, list[_Bar]]
 
 
-def _section(photograph: Photograph) -> _Section:
+def _section(reading: Reading) -> _Section:
     return _Section(
-        name=photograph.name,
-        notices=photograph.notices,
-        method=photograph.method,
-        photo=_data_uri(photograph.pixels),
-        overlay=None if photograph.overlay is None else _data_uri(photograph.overlay),
-        condition=display_name(photograph.condition or ""),
-        charts=_charts(photograph.diagnosis),
+        name=reading.name,
+        notices=reading.notices,
+        method=reading.method,
+        photo=_data_uri(reading.pixels),
+        overlay=None if reading.overlay is None else _data_uri(reading.overlay),
+        condition=display_name(reading.condition or ""),
+        charts=_charts(reading.diagnosis),
     )
 
 
@@ -118,8 +118,8 @@ def _bar(line: Prediction, name: str) -> _Bar:
 
 def _accuracy(bundle: Bundle, skin_type: SkinType | None) -> list[tuple[str, str, bool]]:
     """Label, measured accuracy and whether it is this patient's group: overall, then each skin-type group."""
-    keys = [("All skin types", "accuracy"),
-            *((f"Skin types {group}", f"accuracy:{group}") for group in FST_GROUPS)]
+    keys = [("Accuracy, all skin types", "accuracy"),
+            *((f"Accuracy, types {group}", f"accuracy:{group}") for group in FST_GROUPS)]
     patient = f"accuracy:{skin_type.group}" if skin_type else ""
     return [(label, str(Figure(**bundle.figures[key])), key == patient)
             for label, key in keys if key in bundle.figures]
@@ -175,7 +175,7 @@ figcaption { font-size: 9pt; color: #46566a; margin-top: 1mm; }
 table { border-collapse: collapse; width: 100%; font-size: 9.5pt; }
 th, td { text-align: left; vertical-align: top; padding: 0.8mm 4mm 0.8mm 0;
   border-bottom: 0.2mm solid #d5dce4; overflow-wrap: anywhere; }
-th { font-weight: 500; color: #46566a; width: 42mm; }
+th { font-weight: 500; color: #46566a; width: 62mm; }
 tr.patient th, tr.patient td { font-weight: 700; color: #1d2733; }
 @media (max-width: 520px) { .pictures, .charts { display: block; } header { display: block; }
   figure { max-width: none; margin-bottom: 3mm; } .charts > div { margin-bottom: 4mm; } }

@@ -84,7 +84,7 @@ def one(reading: Reading, bundle: Bundle, skin: SkinType | None) -> None:
         st.image(reading.photo.pixels, width=320, alt="The photograph as uploaded")
         st.info("No diagnosis from this photograph: it shows too little. Please take another.")
         return
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([2, 3], gap="medium")
     with left:
         numbers(reading.diagnosis, bundle, skin)
     with right:
@@ -99,8 +99,10 @@ def together(usable: list[Reading], bundle: Bundle, skin: SkinType | None) -> No
     with left:
         numbers(schema.combine([item.diagnosis for item in usable if item.diagnosis]), bundle, skin)
     with right:
-        st.image([item.photo.pixels for item in usable], width=200, caption=[item.photo.name for item in usable],
-                 output_format="JPEG", alt=[item.photo.name for item in usable])
+        with st.container(horizontal=True):
+            for item in usable:
+                st.image(item.photo.pixels, width=200, caption=components.plain(item.photo.name),
+                         output_format="JPEG", alt="One of the photographs")
         downloads.of_several(usable, bundle, skin)
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -19,6 +20,15 @@ def ajl_root() -> Path:
     if not (root / "train.csv").is_file():
         pytest.skip(f"no AJL photographs in {root}; name their folder with DERM_DATA")
     return root
+
+
+@pytest.fixture(scope="session")
+def ajl_groups(ajl_root: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """The real data's canonical table and the near-duplicate group of each row (seconds: once a session)."""
+    from derm import datasets, duplicates
+
+    table = datasets.load(ajl_root).table
+    return table, duplicates.groups([ajl_root / path for path in table["path"]])
 
 
 @pytest.fixture(scope="session")

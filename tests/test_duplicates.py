@@ -5,7 +5,7 @@ import pytest
 from conftest import blotches
 from PIL import Image, ImageEnhance, ImageOps
 
-from derm import datasets, duplicates
+from derm import duplicates
 from derm.errors import DatasetError
 
 COPIES = {
@@ -104,9 +104,8 @@ def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path):
     assert duplicates.groups(paths, cache=paths[0] / "cache").tolist() == [0, 1]
 
 
-def test_real_photographs(ajl_root, tmp_path_factory):
-    table = datasets.load(ajl_root).table
-    found = duplicates.groups([ajl_root / path for path in table["path"]])
+def test_real_photographs(ajl_groups):
+    table, found = ajl_groups
     held_out = (table["split"] == "test").to_numpy()
     leaking = np.isin(found[held_out], found[~held_out]).sum()
     assert 28 <= leaking <= 100

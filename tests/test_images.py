@@ -62,7 +62,7 @@ REFUSED = {
     "empty": (b"", "empty (0 bytes)"),
     "text": ("A plain text, übel benannt.\n".encode(), "is a text"),
     "half a JPEG": (JPEG[:len(JPEG) // 2], "a JPEG that is damaged or incomplete"),
-    "half a progressive JPEG": (encoded(scene(), "JPEG", progressive=True)[:2000], "damaged or incomplete"),
+    "half a progressive JPEG": (encoded(scene(), "JPEG", progressive=True)[:900], "damaged or incomplete"),
     "69-byte PNG": (empty_png(20_000, 20_000), "20,000 x 20,000 pixels; at most 50 million"),
     "10,000 x 10,000 PNG": (encoded(Image.new("1", (10_000, 10_000)), "PNG"), "10,000 x 10,000 pixels"),
     "PNG without pixels": (empty_png(100, 100), "a PNG that is damaged"),
@@ -171,8 +171,9 @@ def test_a_large_jpeg_is_turned_and_shrunk() -> None:
 @pytest.mark.parametrize(("size", "expected"), [((5000, 50), (20, 2048)), ((2048, 9), (9, 2048)),
                                                 ((9, 6000), (2048, 3)), ((2100, 2100), (2048, 2048))])
 def test_the_longer_side_is_capped(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    assert images.decode(encoded(scene(*size), "PNG")).pixels.shape[:2] == expected
-    assert images.decode(encoded(scene(*size).convert("RGBA"), "PNG")).pixels.shape[:2] == expected
+    for mode in ("RGB", "RGBA"):
+        data = encoded(scene().resize(size).convert(mode), "PNG", compress_level=1)
+        assert images.decode(data).pixels.shape[:2] == expected
 
 
 def test_metadata_ends_here() -> None:
@@ -284,10 +285,11 @@ def test_quality_names_each_problem_with_advice() -> None:
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(60, 220, (60, 80, 3), dtype=np.uint8)).resize((640, 480))
     good = np.asarray(coarse)
-    blurred = np.asarray(coarse.filter(ImageFilter.GaussianBlur(20)))
+    blurred = np.asarray(coarse.filter(ImageFilter.GaussianBlur(6)))
     even = np.clip(140 + 3 * (good.astype(float) - 140) / 80, 0, 255).astype(np.uint8)
     cases = [
-        (good, None, False), (good // 3, "too dark: turn on", False), (255 - (255 - good) // 5, "too bright", False),
+        (good, None, False), (good // 3, "too dark: turn on", False),
+        (255 - (255 - good) // 5, "too bright", False),
         (good[:90], "too small (640 x 90 pixels): use the original", False), (blurred, "blurred: hold", False),
         (even, "nearly one even colour", True), (np.zeros((300, 300, 3), np.uint8), "too dark", True),
         (np.full((300, 300, 3), 255, np.uint8), "too bright", True), (good[:20], "too small", True),
@@ -304,15 +306,15 @@ def test_quality_does_not_silence_dark_skin(ajl_root: Path) -> None:
     table = pd.read_csv(ajl_root / "train.csv")
     dark, light = table[table.fitzpatrick_scale == 6], table[table.fitzpatrick_scale == 2].head(89)
     for rows in (dark, light):
-        found = [images.quality(images.read(ajl_root / "train" / "train" / row.label / f"{row.md5hash}.jpg").pixels)
-                 for row in rows.itertuples()]
+        paths = [ajl_root / "train" / "train" / row.label / f"{row.md5hash}.jpg" for row in rows.itertuples()]
+        found = [images.quality(images.read(path).pixels) for path in paths]
         assert sum(any("too dark" in p for p in q.problems) for q in found) <= 2
         assert sum(bool(q.problems) for q in found) <= 5
         assert not any(q.hopeless for q in found)
 
 
 ONE = """
-import json, resource, sys, time
+import json, re, sys, time
 from derm import images
 data = sys.stdin.buffer.read()
 start = time.perf_counter()
@@ -320,10 +322,13 @@ try:
     outcome = len(images.decode(data).pixels)
 except images.ImageError as error:
     outcome = str(error)
-print(json.dumps([outcome, time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+seconds = time.perf_counter() - start
+peak = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())  # getrusage would count the parent's
+print(json.dumps([outcome, seconds, int(peak[1]) / 1024]))
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
 @pytest.mark.parametrize(("file_format", "mode", "options", "outcome"), [
     ("JPEG", "RGB", {"progressive": True}, 1512),
     ("PNG", "RGBA", {"compress_level": 1}, 1536),

@@ -17,10 +17,10 @@ def refuse(*packages):
     loaded = [p for p in packages if p in sys.modules]
     assert not loaded, f"{loaded} loaded by one of {[m for m in sys.modules if m.startswith('derm')]}"
 
+load(["derm.errors", "derm.settings", "derm.registry", "derm.cli"])
+refuse("pandas", "keras", "tensorflow", "jax", "streamlit")
 found = [m.name for m in pkgutil.walk_packages(derm.__path__, "derm.") if not m.name.startswith("derm.nn")]
 assert "derm.schema" in found and "derm.ui" in found
-load(n for n in found if n in ("derm.cli", "derm.errors", "derm.registry", "derm.settings"))
-refuse("pandas", "keras", "tensorflow", "jax", "streamlit")
 load(n for n in found if not n.startswith("derm.ui"))
 refuse("keras", "tensorflow", "jax", "streamlit")
 load(found)

@@ -6,6 +6,7 @@ One flat graph (image -> backbone -> pool -> dropout -> logits), so that salienc
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import keras
@@ -18,6 +19,8 @@ if keras.backend.backend() == "jax":
     # To save a model Keras imports TensorFlow where it happens to be installed, only to ask whether an
     # object is a TensorShape; that costs seconds and the GPU memory that JAX needs.
     module_utils.tensorflow._available = False
+
+_FINER_TRIES = 20
 
 
 def build(backbone: str, *, classes: int, size: int, weights: str = "none",
@@ -50,9 +53,24 @@ def feature_layer(model: keras.Model) -> Any:
     return model.get_layer("pool").input._keras_history.operation
 
 
-def head(model: keras.Model) -> keras.Model:
-    """The part after the backbone, sharing its layers: feature maps [B, h, w, channels] in, logits out."""
-    return keras.Model(feature_layer(model).output, model.output)
+def split(model: keras.Model, *, finer: bool = False) -> tuple[keras.Model, keras.Model]:
+    """The network in two, sharing its layers: image -> feature map [B, h, w, channels], that -> logits.
+
+    The cut is at the last feature map or, with `finer`, at the last one of twice its resolution that all
+    paths run through; at the last after all if there is none near the end, as in NASNet.
+    """
+    last = feature_layer(model).output
+    for tensor in _finer(model, 2 * last.shape[1]) if finer else ():
+        with suppress(ValueError):  # another path leads around the tensor
+            return keras.Model(model.input, tensor), keras.Model(tensor, model.output)
+    return keras.Model(model.input, last), keras.Model(last, model.output)
+
+
+def _finer(model: keras.Model, size: int) -> list[Any]:
+    """Feature maps at least `size` high, last first; not the padded ones, which show nothing more."""
+    tensors = [operation.output for operation in reversed(model.operations)
+               if not isinstance(operation, keras.layers.ZeroPadding2D)]
+    return [t for t in tensors if len(t.shape) == 4 and t.shape[1] >= size][:_FINER_TRIES]
 
 
 def closed_form(model: keras.Model) -> bool:

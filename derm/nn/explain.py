@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ import numpy as np
 
 from derm import images
 from derm.errors import ModelError
+from derm.nn import architecture
 from derm.nn.predict import Predictor
 
 SMOOTH_SAMPLES = 20
@@ -40,7 +42,8 @@ def explain(predictor: Predictor, pixels: np.ndarray, condition: str, method: st
     if method not in METHODS:
         raise ModelError(f"method = '{method}'; expected one of {', '.join(METHODS)}.")
     if condition not in predictor.classes:
-        raise ModelError(f"condition = '{condition}': {predictor.bundle.name} knows {', '.join(predictor.classes)}.")
+        known = ", ".join(predictor.classes)
+        raise ModelError(f"condition = '{condition}'; {predictor.bundle.name} knows {known}.")
     if (backend := keras.backend.backend()) != "tensorflow":
         raise ModelError(f"{METHODS[method].label} needs TensorFlow and this process runs on {backend}; "
                          "start it with KERAS_BACKEND=tensorflow, or use Grad-CAM.")
@@ -52,12 +55,13 @@ def explain(predictor: Predictor, pixels: np.ndarray, condition: str, method: st
 
 def _grad_cam_plus_plus(predictor: Predictor, pixels: np.ndarray, index: int) -> Any:
     """Chattopadhay et al., WACV 2018."""
-    return _from_features("gradcam_plus_plus", "GradcamPlusPlus", predictor, pixels, index)
+    return _class_activation("gradcam_plus_plus", "GradcamPlusPlus", _halves(predictor.network), pixels, index)
 
 
 def _layer_cam(predictor: Predictor, pixels: np.ndarray, index: int) -> Any:
-    """Jiang et al., IEEE TIP 2021."""
-    return _from_features("layercam", "Layercam", predictor, pixels, index)
+    """Jiang et al., IEEE TIP 2021. One stage further up: at the last one it would equal Grad-CAM++."""
+    halves = _halves(predictor.network, finer=True)
+    return _class_activation("layercam", "Layercam", halves, pixels, index)
 
 
 def _saliency(predictor: Predictor, pixels: np.ndarray, index: int) -> Any:
@@ -78,23 +82,50 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def _from_features(module: str, name: str, predictor: Predictor, pixels: np.ndarray, index: int) -> Any:
+def _class_activation(module: str, name: str, halves: tuple[keras.Model, keras.Model], pixels: np.ndarray,
+                      index: int) -> Any:
     """[1, h, w]: the head's input is at once its first layer, so it is the penultimate one too."""
-    features = predictor.features(pixels[None])
-    visualizer = getattr(_tf_keras_vis(module), name)(predictor.head)
-    return visualizer(_score(index), features, penultimate_layer=predictor.head.layers[0],
+    trunk, head = halves
+    visualizer = getattr(_tf_keras_vis(module), name)(head)
+    return visualizer(_score(index), trunk(pixels[None], training=False), penultimate_layer=head.layers[0],
                       seek_penultimate_conv_layer=False, expand_cam=False)
 
 
 def _from_pixels(predictor: Predictor, pixels: np.ndarray, index: int, *, samples: int) -> Any:
     """[1, S, S]"""
-    visualizer = _tf_keras_vis("saliency").Saliency(predictor.float_network)
+    visualizer = _tf_keras_vis("saliency").Saliency(_traced(predictor.network))
     state = np.random.get_state()
     np.random.seed(0)
     try:
         return visualizer(_score(index), pixels[None].astype(np.float32), smooth_samples=samples)
     finally:
         np.random.set_state(state)
+
+
+@lru_cache(maxsize=2)
+def _halves(network: keras.Model, *, finer: bool = False) -> tuple[keras.Model, keras.Model]:
+    return architecture.split(network, finer=finer)
+
+
+@dataclass(frozen=True)
+class _Traced:
+    """What tf-keras-vis asks of a model, as one compiled graph: several times quicker than layer by layer."""
+
+    inputs: list[Any]
+    outputs: list[Any]
+    call: Callable[[Any], Any]
+
+    def __call__(self, inputs: list[Any], training: bool = False) -> Any:
+        return self.call(inputs[0])
+
+
+@lru_cache(maxsize=1)
+def _traced(network: keras.Model) -> _Traced:
+    import tensorflow as tf
+
+    floats = architecture.with_float_input(network)
+    call = tf.function(lambda image: floats(image, training=False), autograph=False)
+    return _Traced(floats.inputs, floats.outputs, call)
 
 
 def _score(index: int) -> Any:

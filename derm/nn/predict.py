@@ -68,16 +68,6 @@ class Predictor:
         """The side of the network's square input, in pixels."""
         return self.bundle.input_size
 
-    @cached_property
-    def head(self) -> keras.Model:
-        """The network from its last feature map to the logits."""
-        return architecture.head(self.network)
-
-    @cached_property
-    def float_network(self) -> keras.Model:
-        """The network behind a float input, through which a gradient reaches the picture."""
-        return architecture.with_float_input(self.network)
-
     def warm(self) -> None:
         """Run one black picture, so that the first photograph need not wait for the tracing."""
         self._run(np.zeros((1, self.input_size, self.input_size, 3), np.uint8))
@@ -108,10 +98,6 @@ class Predictor:
         """Calibrated probabilities float64 [N, classes] of pictures uint8 [N, S, S, 3] fitted already."""
         logits = [self._run(batch[i:i + BATCH])[0] for i in range(0, len(batch), BATCH)]
         return self._calibrated(np.concatenate(logits) if logits else np.empty((0, len(self.classes))))
-
-    def features(self, batch: np.ndarray) -> np.ndarray:
-        """The last feature maps float32 [N, h, w, channels] of such pictures."""
-        return self._run(batch)[1]
 
     def _run(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with self._lock:
@@ -156,12 +142,16 @@ class Predictor:
     def _kernel(self) -> np.ndarray:
         return keras.ops.convert_to_numpy(self.network.get_layer("logits").kernel)
 
+    @cached_property
+    def _head(self) -> keras.Model:
+        return architecture.split(self.network)[1]
+
     def _mean_gradients(self, features: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """[k, channels]: back through the head alone, one copy of the features a class."""
         copies = np.repeat(features[None], len(classes), axis=0)
         wanted = np.eye(len(self.classes), dtype=np.float32)[classes]
         with self._lock:
-            return _gradient(self.head, copies, wanted).mean(axis=(1, 2))
+            return _gradient(self._head, copies, wanted).mean(axis=(1, 2))
 
 
 def _pixels(image: Picture) -> np.ndarray:

@@ -111,6 +111,9 @@ class _Trainer:
         self.best, self.best_epoch, self.waited = -1.0, 0, 0
         self.log = runlog.RunLog(run, phases(config)[-1].last, say=say)
         self.saved = checkpoints.latest(run / "checkpoints")
+        if self.saved and self.saved.meta["fingerprint"] != material.dataset.fingerprint:
+            raise JobError(f"{config.data}: the data changed since {run} was started (other pictures, labels "
+                           "or skin types); restore it or start a new run.")
         with _policy(learner.precision(config)):
             self.network = architecture.build(
                 config.backbone, classes=len(material.classes), size=config.image_size,
@@ -202,9 +205,6 @@ class _Trainer:
         if self.saved is None:
             return 0
         meta = self.saved.meta
-        if meta["fingerprint"] != self.material.dataset.fingerprint:
-            raise JobError(f"{self.config.data}: the data changed since {self.run} was started (other pictures, "
-                           "labels or skin types); restore it or start a new run.")
         _assign(self.network.weights, self.saved.arrays["network"])
         _assign(self._seed_states(), self.saved.arrays["seeds"])
         self.best, self.best_epoch, self.waited = meta["best"], meta["best_epoch"], meta["waited"]

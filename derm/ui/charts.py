@@ -16,7 +16,7 @@ def percent(probability: float) -> str:
     """'34 %', the space unbreakable; '<1 %' and '>99 %' where rounding would claim certainty."""
     if probability < 0.005:
         return "<1\N{NO-BREAK SPACE}%"
-    return ">99\N{NO-BREAK SPACE}%" if probability > 0.995 else f"{100 * probability:.0f}\N{NO-BREAK SPACE}%"
+    return ">99\N{NO-BREAK SPACE}%" if probability >= 0.995 else f"{100 * probability:.0f}\N{NO-BREAK SPACE}%"
 
 
 def differential(diagnosis: Diagnosis, *, count: int = 5) -> str:
@@ -43,7 +43,7 @@ def roll_up(diagnosis: Diagnosis) -> str:
     parts = "".join(f'<div class="{theme.kind_class(line.condition)}" style="flex: {line.probability:.4f} 0 0">'
                     "</div>" for line in sums)
     legend = "".join(f'<li><span class="derm-dot {theme.kind_class(line.condition)}"></span>'
-                     f"{escape(line.condition.capitalize())} <strong>{escape(percent(line.probability))}</strong></li>"
+                     f"{line.condition.capitalize()} <strong>{escape(percent(line.probability))}</strong></li>"
                      for line in sums)
     return f'<div class="derm-stack" aria-hidden="true">{parts}</div><ul class="derm-legend">{legend}</ul>'
 

@@ -82,7 +82,7 @@ def sample_picker() -> list[Upload]:
 
 def reliability(bundle: Bundle, skin: SkinType | None) -> str:
     """One sentence: how often the model was right in validation, on this skin-type group if one is chosen."""
-    where = f"photographs of skin types {skin.group.replace('-', '–')}" if skin else "photographs of all skin types"
+    where = f"photographs of {f'skin types {skin.group}' if skin else 'all skin types'}".replace("-", "–")
     figure = bundle.figures.get(f"accuracy:{skin.group}" if skin else "accuracy")
     if figure is None:
         return f"How often this model is right on {where} has not been measured."

@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 from PIL import Image
+from starlette.formparsers import MultiPartParser
 
-from derm import registry, samples
+from derm import images, registry, samples
 from derm.registry import Bundle
 
 if TYPE_CHECKING:
     from derm.nn.predict import Predictor
+
+# Else an upload over 1 MB passes through a temporary file, and the page says that none reaches a disk.
+MultiPartParser.spool_max_size = images.MAX_BYTES + 2**20
 
 
 def bundles() -> list[Bundle]:
@@ -66,7 +70,9 @@ def _load(bundle: Bundle, future: Future[Predictor]) -> None:
     try:
         from derm.nn.predict import Predictor
 
-        future.set_result(Predictor.load(bundle))
+        loaded = Predictor.load(bundle)
+        loaded.warm()
+        future.set_result(loaded)
     except Exception as error:
         future.set_exception(error)
 

@@ -52,13 +52,18 @@ _CSS = """
 .derm-dot { width: .75rem; height: .75rem; border-radius: 50%; background: var(--derm-accent); flex: none; }
 .derm-notice { font-size: .82rem; opacity: .7; margin: 2rem 0 0; padding-top: .8rem;
   border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
-[data-testid="stFileUploaderDropzone"] { min-height: 7rem; border-style: dashed; border-width: 1.5px;
+[data-testid="stFileUploaderDropzone"] { border-style: dashed; border-width: 1.5px;
   border-color: color-mix(in srgb, var(--derm-accent) 55%, transparent); }
+[data-testid="stFileUploaderDropzone"]:not(:has([data-testid="stFileChip"])) { min-height: 7rem; }
 .derm-note { margin: .4rem 0 0; padding: .8rem 1rem; border-radius: .3rem .6rem .6rem .3rem;
   border-left: 3px solid var(--derm-accent);
   background: color-mix(in srgb, var(--derm-accent) 8%, transparent); }
-.st-key-skin_type [data-variant="pills"] { min-width: 2.8rem; min-height: 2.6rem; justify-content: center;
+.st-key-skin_type [data-variant="pills"] { min-width: 2.75rem; min-height: 2.6rem;
+  justify-content: center;
   border: 1px solid color-mix(in srgb, currentColor 25%, transparent); }
+@media (max-width: 640px) {
+  .st-key-skin_type [data-variant="pills"] { min-width: 2.45rem; padding-left: .4rem; padding-right: .4rem; }
+}
 .st-key-skin_type [data-variant="pills"][data-selected] { border-color: var(--derm-accent);
   box-shadow: inset 0 0 0 3px var(--derm-accent), inset 0 0 0 5px light-dark(#fff, #101a1d); }
 """

@@ -8,6 +8,7 @@ from derm.fairness import metrics
 from derm.fairness.metrics import Figure
 
 CLASSES = ("acne", "eczema", "keloid", "melanoma")  # in order, as top_k_accuracy_score wants them
+NO_MELANOMA = {"p:melanoma": 0.0, "p:keloid": lambda table: 1 - table["p:acne"] - table["p:eczema"]}
 
 
 def predictions(n: int, *, seed: int = 0, truth: list[str] | None = None) -> pd.DataFrame:
@@ -45,7 +46,8 @@ def reference(table: pd.DataFrame) -> dict[str, float]:
     predictions(300),
     predictions(40, seed=3),
     predictions(25, seed=4, truth=["acne"] * 24 + ["eczema"]),  # melanoma and keloid: predicted, never there
-], ids=["all classes", "small", "classes without truth"])
+    predictions(60, truth=["acne", "eczema", "keloid"] * 20).assign(**NO_MELANOMA),
+], ids=["all classes", "small", "classes without truth", "a class that is nowhere"])
 def test_values_are_scikit_learns(table: pd.DataFrame) -> None:
     found, expected = metrics.summary(table, n_boot=10), reference(table)
     assert {name: found[name].value for name in expected} == pytest.approx(expected)
@@ -110,6 +112,14 @@ def test_calibration_interval_holds_the_truth_about_as_often_as_it_says() -> Non
         figure = metrics.calibration_error(np.full(150, 0.8), rng.random(150) < 0.65, n_boot=300, seed=seed)
         held += figure.low <= 0.15 <= figure.high
     assert 0.90 <= held / 200 <= 0.99
+
+
+def test_calibration_interval_is_around_the_value_though_resampling_adds_error() -> None:
+    rng = np.random.default_rng(1)
+    confidence = rng.uniform(0.2, 1, 300)
+    figure = metrics.calibration_error(confidence, rng.random(300) < confidence)
+    place = (figure.value - figure.low) / (figure.high - figure.low)
+    assert 0.3 < place < 0.7  # plain percentiles would put the value at their lower end
 
 
 def test_certainty_of_one_falls_into_the_last_bin() -> None:

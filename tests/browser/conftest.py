@@ -1,0 +1,108 @@
+"""A real server and a real Chromium for the browser tests; both end with the session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from bundles import make_bundle
+from PIL import Image
+
+from derm import samples
+from derm.settings import PROJECT
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+ARTEFACTS = PROJECT / "test-artifacts"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the app, with a tiny bundle as its only model."""
+    folder = tmp_path_factory.mktemp("server")
+    make_bundle(folder / "models" / "tiny", size=96)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.headless", "true",
+               "--server.address", "127.0.0.1", "--server.port", str(port)]
+    with (folder / "log.txt").open("wb") as log:
+        process = subprocess.Popen(command, cwd=PROJECT, env=os.environ | {"DERM_MODELS": str(folder / "models")},
+                                   stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _wait(f"http://127.0.0.1:{port}", process, folder / "log.txt")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.2)
+        if process.poll() is not None:
+            break
+    pytest.fail(f"the server did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """Debian's Chromium, driven by playwright, with an empty profile."""
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright; see requirements-dev.txt")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("no Chromium here; install it with `apt-get install chromium`")
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(server: str, browser: object) -> Iterator[Callable[..., object]]:
+    """Opens the app in a window of its own: visit(width=390, scheme="dark") -> page."""
+    contexts = []
+
+    def visit(*, width: int = 1440, scheme: str = "light") -> object:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(server)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two drawn photographs, a text and half a JPEG, each as .jpg."""
+    folder = tmp_path_factory.mktemp("photographs")
+    drawn = {"dark.jpg": ("melanoma", "VI"), "light.jpg": ("acne", "II")}
+    for name, (kind, skin) in drawn.items():
+        Image.fromarray(samples.draw(kind, skin=skin)).save(folder / name)
+    (folder / "half.jpg").write_bytes((folder / "dark.jpg").read_bytes()[:3000])
+    (folder / "letter.jpg").write_text("Dear doctor, please find attached", encoding="utf-8")
+    return {path.stem: path for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="session")
+def artefacts() -> Path:
+    """Where the screenshots go for a person to look at."""
+    ARTEFACTS.mkdir(exist_ok=True)
+    return ARTEFACTS

@@ -1,0 +1,54 @@
+"""Files and folders through one network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from derm.errors import ConfigError
+from derm.nn import scoring
+from derm.nn.predict import Predictor
+from tests.bundles import make_bundle
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    return Predictor.load(make_bundle(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """70 pictures (more than two batches) in nested folders, one broken, and a text that is none of them."""
+    rng = np.random.default_rng(0)
+    for number in range(70):
+        place = tmp_path / f"{number % 3}"
+        place.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(place / f"{number:02d}.png")
+    (tmp_path / "1" / "34.png").write_bytes(b"broken")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    return tmp_path
+
+
+def test_every_file_once_in_order_and_the_rest_go_on(predictor, folder):
+    files = scoring.find_images([folder])
+    assert len(files) == 70
+    found = list(scoring.score(predictor, files))
+    assert [item.path for item in found] == files
+    assert [item.path.name for item in found if item.error] == ["34.png"]
+    assert all((item.diagnosis is None) == (item.error is not None) for item in found)
+
+
+def test_a_batch_gives_what_one_at_a_time_gives(predictor, folder):
+    files = scoring.find_images([folder])[:5]
+    for item in scoring.score(predictor, files):
+        alone = predictor.diagnose(item.path)
+        np.testing.assert_allclose(item.diagnosis.probabilities, alone.probabilities, atol=1e-6)
+
+
+def test_nothing_to_score_is_said(predictor, tmp_path):
+    assert list(scoring.score(predictor, [])) == []
+    (tmp_path / "empty").mkdir()
+    for path, named in ((tmp_path / "empty", "no pictures"), (tmp_path / "absent", "no such file")):
+        with pytest.raises(ConfigError, match=named):
+            scoring.find_images([path])

@@ -1,0 +1,263 @@
+"""The Diagnose page's wiring: what a clinician is shown, and how seldom the network is asked."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bundles import make_bundle
+from PIL import Image
+from starlette.formparsers import MultiPartParser
+from streamlit.testing.v1 import AppTest
+
+from derm import images, samples
+from derm.errors import ImageError
+from derm.nn.predict import Predictor
+from derm.registry import Bundle
+from derm.schema import Diagnosis, SkinType
+from derm.settings import PROJECT, settings
+from derm.ui import charts, components, heatmaps, readings
+
+PAGE = str(PROJECT / "pages" / "diagnose.py")
+APP = str(PROJECT / "streamlit_app.py")
+WAIT = 60
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG")
+    return file.getvalue()
+
+
+def upload(name: str, data: bytes) -> tuple[str, bytes, str]:
+    return name, data, "image/jpeg"
+
+
+GOOD = upload("arm.jpg", jpeg(samples.draw("melanoma", skin="II", size=256)))
+OTHER = upload("face.jpg", jpeg(samples.draw("acne", skin="V", size=256)))
+HALF = upload("half.jpg", GOOD[1][:2000])
+TEXT = upload("letter.jpg", b"Dear doctor, please find attached")
+BLACK = upload("black.jpg", jpeg(np.zeros((200, 200, 3), np.uint8)))
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_bundle(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def models(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    yield from use(bundle.folder.parent, monkeypatch)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shape of each photograph that the network was asked about."""
+    shapes: list[tuple[int, ...]] = []
+    diagnose = Predictor.diagnose
+
+    def counting(self: Predictor, image: np.ndarray) -> Diagnosis:
+        shapes.append(image.shape)
+        return diagnose(self, image)
+
+    monkeypatch.setattr(Predictor, "diagnose", counting)
+    return shapes
+
+
+def use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("DERM_MODELS", str(folder))
+    settings.cache_clear()
+    yield folder
+    settings.cache_clear()
+
+
+def opened(*files: tuple[str, bytes, str], script: str = PAGE) -> AppTest:
+    at = AppTest.from_file(script, default_timeout=WAIT).run()
+    if files:
+        at.file_uploader(key="files").set_value(list(files)).run()
+    return at
+
+
+def html(at: AppTest) -> str:
+    return "\n".join(element.proto.body for element in at.get("html"))
+
+
+def pills(at: AppTest, label: str) -> object:
+    return next(group for group in at.get("button_group") if group.proto.label == label)
+
+
+def pictures(at: AppTest) -> list[str]:
+    return [image.url for element in at.get("imgs") for image in element.proto.imgs]
+
+
+@pytest.mark.parametrize("script", [APP, PAGE])
+def test_empty_page_says_what_it_is(models, asked, script):
+    at = opened(script=script)
+    assert [title.value for title in at.title] == ["Diagnose"]
+    assert html(at).count("not a medical device") == 1
+    assert any("kept on disk" in caption.value for caption in at.caption)
+    assert not at.exception
+    assert not at.error
+    assert asked == []
+
+
+def test_without_a_model_it_says_how_to_get_one(tmp_path, monkeypatch):
+    for _ in use(tmp_path, monkeypatch):
+        at = opened()
+    assert "no model yet" in at.info[0].value
+    assert "derm train" in at.code[0].value
+    assert not at.error
+
+
+def test_a_photograph_becomes_a_differential(models, asked):
+    at = opened(GOOD)
+    shown = html(at)
+    assert len(asked) == 1
+    assert shown.count('<li class="derm-') - shown.count("derm-small") >= 5
+    assert "3 other conditions together" in shown
+    assert "Melanoma (any label)" in shown
+    assert "Non-neoplastic" in shown
+    assert len(pictures(at)) == 2
+    assert any(caption.value == heatmaps.CAPTION for caption in at.caption)
+    labels = [button.label for button in at.get("download_button")]
+    assert labels == ["Report (HTML)", "Overlay (PNG)", "Data (JSON)"]
+
+
+def test_changing_the_view_never_asks_the_network_again(models, asked):
+    at = opened(GOOD)
+    first = pictures(at)
+    conditions = pills(at, "Where the model looked for")
+    conditions.set_value(conditions.options[2]).run()
+    second = pictures(at)
+    at.slider[0].set_value(90).run()
+    third = pictures(at)
+    pills(at, "Patient's Fitzpatrick skin type").set_value("VI").run()
+    assert first[0] == second[0] == third[0]
+    assert len({first[1], second[1], third[1]}) == 3
+    assert "Too few photographs of skin types V–VI (n = 17)" in html(at)
+    assert len(asked) == 1
+
+
+def test_another_way_to_see_is_computed_on_request(models, asked):
+    at = opened(GOOD)
+    pills(at, "Method").set_value("LayerCAM").run()
+    assert not at.error
+    assert at.session_state["ways"]
+    assert len(asked) == 1
+
+
+def test_two_bad_files_of_three_leave_the_third(models, asked):
+    at = opened(HALF, GOOD, TEXT)
+    assert len(at.error) == 2
+    assert "half" in at.error[0].value
+    assert "letter" in at.error[1].value
+    assert all("Traceback" not in error.value for error in at.error)
+    assert "derm-bars" in html(at)
+    assert len(asked) == 1
+
+
+def test_several_photographs_have_a_combined_reading_named_as_such(models, asked):
+    at = opened(GOOD, OTHER, GOOD)
+    labels = [tab.label for tab in at.tabs]
+    assert "Combined reading of 2" in labels  # the same photograph twice counts once
+    assert sum("arm" in label for label in labels) == 1
+    assert len(asked) == 2
+
+
+def test_a_hopeless_photograph_gets_advice_and_no_diagnosis(models, asked):
+    at = opened(BLACK)
+    assert at.warning
+    assert "No diagnosis" in at.info[0].value
+    assert "derm-bars" not in html(at).partition("</style>")[2]
+    assert asked == []
+
+
+def test_a_bug_shows_a_reference_and_goes_to_the_log(models, asked, monkeypatch, caplog):
+    decode = images.decode
+
+    def broken(data: bytes, *, name: str) -> images.Photo:
+        if name == "arm.jpg":
+            raise ZeroDivisionError("secret detail")
+        return decode(data, name=name)
+
+    monkeypatch.setattr(images, "decode", broken)
+    at = opened(GOOD, OTHER)
+    reference = re.search(r"reference ([0-9a-f]{6})", at.error[0].value)
+    assert reference
+    assert "secret" not in at.error[0].value
+    assert f"reference {reference[1]}" in caplog.text
+    assert "secret detail" in caplog.text
+    assert "derm-bars" in html(at)
+
+
+def test_a_damaged_model_is_one_sentence(tmp_path, monkeypatch):
+    damaged = make_bundle(tmp_path / "models" / "damaged")
+    data = bytearray((damaged.folder / "model.keras").read_bytes())
+    data[len(data) // 2] ^= 1
+    (damaged.folder / "model.keras").write_bytes(data)
+    for _ in use(tmp_path / "models", monkeypatch):
+        at = opened(GOOD, OTHER)
+    assert len(at.error) == 1
+    assert "SHA" in at.error[0].value
+    assert html(at).count("not a medical device") == 1
+
+
+def test_names_are_text_and_nothing_else(models):
+    at = opened(upload('<img src=x onerror=alert(1)> **b** [x](http://e).jpg', GOOD[1]))
+    name = at.subheader[0].value
+    assert "<img" not in name
+    assert r"\*\*b\*\*" in name
+    assert r"\[x\]\(" in name
+
+
+def test_a_drawn_sample_can_be_read(models, asked):
+    at = opened()
+    at.session_state["source"] = "Drawn samples"
+    at.run()
+    next(button for button in at.button if (button.key or "").startswith("sample-")).click().run()
+    assert at.subheader[0].value.startswith("Drawn sample")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("skin", "expected"), [
+    (None, "On 571 validation photographs of all skin types, the first answer was right in 62 % "
+           "(95 % interval 58 % to 66 %)."),
+    (SkinType.II, "On 280 validation photographs of skin types I–II, the first answer was right in 64 % "
+                  "(95 % interval 58 % to 70 %)."),
+    (SkinType.III, "How often this model is right on photographs of skin types III–IV has not been measured."),
+    (SkinType.VI, "Too few photographs of skin types V–VI (n = 17) to say how often this model is right on them."),
+])
+def test_reliability(bundle, skin, expected):
+    assert components.reliability(bundle, skin).replace("\N{NO-BREAK SPACE}", " ") == expected
+
+
+@pytest.mark.parametrize(("probability", "expected"), [
+    (0.0, "<1 %"), (0.004, "<1 %"), (0.006, "1 %"), (0.344, "34 %"), (0.994, "99 %"),
+    (0.995, ">99 %"), (1.0, ">99 %"),
+])
+def test_percent(probability, expected):
+    assert charts.percent(probability) == expected.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def test_a_class_name_cannot_bring_in_html():
+    diagnosis = Diagnosis("m", "1", ("<b>x</b>", "acne"), np.array([0.6, 0.4]), {}, 0.0)
+    assert "<b>" not in charts.differential(diagnosis).lower().replace("<bar", "")
+
+
+def test_an_error_of_ours_is_said_in_full():
+    assert readings.explain(ImageError("a.jpg is empty.")) == "a.jpg is empty."
+
+
+def test_every_way_to_see_exists():
+    from derm.nn.explain import METHODS
+
+    labels = {name: method.label for name, method in METHODS.items()}
+    assert {name: label for name, (label, _) in heatmaps.WAYS.items() if name != heatmaps.GRAD_CAM} == labels
+
+
+def test_uploads_stay_in_memory():
+    assert MultiPartParser.spool_max_size > images.MAX_BYTES

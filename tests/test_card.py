@@ -1,0 +1,105 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from derm import card
+from derm.fairness import metrics
+from derm.fairness.metrics import Figure
+from derm.registry import Bundle
+
+CLASSES = ("acne", "acne-vulgaris", "melanoma")
+
+
+def predictions(*, split: str = "val", n: int = 90) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    labels = np.arange(n) % 3
+    p = rng.dirichlet(np.ones(3), n) * 0.5 + 0.5 * np.eye(3)[labels]
+    table = pd.DataFrame(p, columns=[f"p:{name}" for name in CLASSES])
+    table["condition"] = pd.array([CLASSES[i] for i in labels], dtype="string")
+    table["fst"] = pd.array([2] * (n - 40) + [4] * 30 + [6] * 7 + [None] * 3, dtype="Int8")
+    table["split"] = pd.array([split] * n, dtype="string")
+    return table
+
+
+def bundle(**changes: Any) -> Bundle:
+    values: dict[str, Any] = {
+        "folder": Path("tiny"), "name": "tiny-1", "version": "7", "classes": CLASSES,
+        "partition3": {"melanoma": "malignant"}, "input_size": 96, "backbone": "MobileNetV2",
+        "temperature": 1.25, "data_name": "drawn pictures", "data_fingerprint": "3fa9",
+        "licence": "Research | non-commercial", "intended_use": "Trying things out.", "keras_version": "3.15.1",
+        "code_version": "0.1.0", "created": "2026-01-01", "counts": {"train": 2288, "val": 90},
+        "split": "80/20", "citation": "Somebody 2026", "environment": {"backend": "jax"},
+        "figures": {"ece": {"value": 0.05, "low": 0.03, "high": 0.08, "n": 90}}}
+    return Bundle(**(values | changes))
+
+
+def markdown(*tables: pd.DataFrame, ece_before: Figure | None = None, **changes: Any) -> str:
+    table = pd.concat(tables or [predictions()], ignore_index=True)
+    return card.markdown(bundle(**changes), table, ece_before=ece_before, n_boot=50)
+
+
+def row(text: str, start: str) -> list[str]:
+    """The cells of the first table row that starts so."""
+    line = next(line for line in text.splitlines() if line.startswith(f"| {start} |"))
+    return [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+@pytest.mark.parametrize("words", [
+    "# Model card: MobileNetV2 trained on drawn pictures", "not a medical device", "`tiny-1`, version 7",
+    "96 x 96", "Trying things out.", "2,288 train, 90 val", "80/20", "Somebody 2026", "`3fa9`",
+    "Research \\| non-commercial", "Acne; Acne vulgaris; Melanoma (malignant)", "temperature of 1.250",
+    "derm train config.toml", "| Keras | 3.15.1 |", "| backend | jax |",
+])
+def test_the_card_says_what_the_bundle_says(words: str) -> None:
+    assert words in markdown()
+
+
+def test_figures_are_those_of_the_predictions_overall_and_by_group() -> None:
+    text, table = markdown(), predictions()
+    groups = metrics.by_skin_type(table, n_boot=50)
+    assert row(text, "Validation photographs")[1:] == ["All", "I-II", "III-IV", "V-VI", "not recorded"]
+    assert row(text, "n") == ["n", "90", "50", "30", "7", "3"]
+    assert row(text, "Macro F1") == ["Macro F1", metrics.summary(table, n_boot=50)["macro_f1"].text,
+                                     groups["I-II"]["macro_f1"].text, groups["III-IV"]["macro_f1"].text,
+                                     "too few", "too few"]
+
+
+def test_conditions_have_n_and_intervals() -> None:
+    found = metrics.by_condition(predictions(), n_boot=50)["melanoma"]
+    assert row(markdown(), "Melanoma") == ["Melanoma", "30", found["sensitivity"].text, found["f1"].text]
+
+
+def test_each_labelled_split_has_its_section_and_training_rows_none() -> None:
+    text = markdown(predictions(), predictions(split="test"), predictions(split="train"))
+    assert text.count("## Validation figures") == text.count("## Test figures") == 2
+    assert row(text, "n")[1] == "90"
+    unlabelled = predictions(split="test").assign(condition=pd.array([None] * 90, dtype="string"))
+    assert "## Test figures" not in markdown(predictions(), unlabelled)
+
+
+def test_calibration_before_and_after_where_known() -> None:
+    text = markdown(ece_before=Figure(0.2, 0.15, 0.25, 90))
+    assert "on validation before that: 0.20 [0.15-0.25], n = 90" in text
+    assert "on validation after that: 0.05 [0.03-0.08], n = 90" in text
+    assert "Expected calibration error on" not in markdown(figures={})
+
+
+def test_limits_name_overlapping_labels_and_few_photographs() -> None:
+    text = markdown()
+    assert "as one: Acne / Acne vulgaris." in text
+    assert "50 I-II, 30 III-IV, 7 V-VI, 3 not recorded" in text
+
+
+def test_limits_of_a_data_set_are_stated_for_that_data_set_only() -> None:
+    assert "not confirmed by biopsy" not in markdown()
+    for name in ("AJL 2025", "Fitzpatrick17k"):
+        assert markdown(data_name=name).count("not confirmed by biopsy") == 1
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    text = markdown(counts={}, split="", citation="", environment={})
+    for words in ("Photographs |", "Split", "Source", "backend", "None"):
+        assert words not in text

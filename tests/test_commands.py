@@ -1,0 +1,120 @@
+"""The command line as a person or a script uses it, in one process, on a tiny network."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from derm import cli, registry, samples
+from derm.settings import settings
+from tests.bundles import make_bundle
+
+CLASSES = ("acne", "eczema", "melanoma")
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pictures and a file that is none."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for seed, name in enumerate(("first", "second")):
+        Image.fromarray(samples.draw("melanoma", skin=2 + 3 * seed, seed=seed, size=96)).save(folder / f"{name}.png")
+    (folder / "broken.jpg").write_bytes(b"not a picture")
+    return folder
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A models folder with one bundle, named by DERM_MODELS."""
+    folder = tmp_path / "models"
+    make_bundle(folder / "tiny", classes=CLASSES)
+    monkeypatch.setenv("DERM_MODELS", str(folder))
+    settings.cache_clear()
+    yield folder
+    settings.cache_clear()
+
+
+def run(*arguments: object) -> int:
+    """The exit status of `derm ...`."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([str(argument) for argument in arguments])
+    return int(ended.value.code or 0)
+
+
+def test_json_has_one_line_an_image_and_the_rest_go_on(models, photographs, capsys):
+    assert run("predict", photographs, "--json", "--top", 2) == 1
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    broken, first, second = lines
+    assert set(first) == {"path", "image_id", "model", "version", "predictions", "seconds"}
+    assert first["image_id"] == "first"
+    assert first["model"] == "tiny"
+    assert [set(line) for line in first["predictions"]] == [{"condition", "probability"}] * 2
+    assert first["predictions"][0]["probability"] >= first["predictions"][1]["probability"]
+    assert second["seconds"] > 0
+    assert "broken.jpg" in broken["error"]
+    assert "predictions" not in broken
+
+
+def test_good_pictures_exit_0_and_print_names(models, photographs, capsys):
+    assert run("predict", photographs / "first.png") == 0
+    assert "%" in capsys.readouterr().out
+
+
+def test_out_submission_and_overlays(models, photographs, tmp_path):
+    out, submission, cam = tmp_path / "p.parquet", tmp_path / "s.csv", tmp_path / "cam"
+    assert run("predict", photographs / "first.png", photographs / "second.png", "--out", out,
+               "--submission", submission, "--cam", cam) == 0
+    table = pd.read_parquet(out)
+    assert list(table.columns) == ["image_id", "group_id", "split", "fst", "condition",
+                                   *(f"p:{name}" for name in CLASSES)]
+    assert table["fst"].isna().all()
+    with submission.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    best = table.set_index("image_id").filter(like="p:").idxmax(axis=1).str.removeprefix("p:")
+    assert rows == [{"md5hash": name, "label": best[name]} for name in ("first", "second")]
+    overlays = sorted(cam.iterdir())
+    assert len(overlays) == 2
+    assert Image.open(overlays[0]).size == (96, 96)
+
+
+@pytest.mark.parametrize(("arguments", "named"), [
+    (("predict", "absent.jpg"), "absent.jpg"),
+    (("predict", "{photographs}", "--model", "nobody"), "nobody"),
+    (("predict", "{photographs}", "--out", "table.xlsx"), "table.xlsx"),
+    (("evaluate", "--split", "everything"), "everything"),
+    (("evaluate", "--data", "absent"), "absent"),
+    (("train", "absent.toml"), "absent.toml"),
+    (("train", "--preset", "huge"), "huge"),
+    (("train", "--data", "absent"), "absent"),
+    (("train", "--set", "rate=-1"), "rate = -1"),
+    (("train", "--set", "rate=nan"), "rate = nan"),
+    (("train", "--set", "batch_size=0"), "batch_size = 0"),
+    (("train", "--set", "colour=1"), "unknown key 'colour'"),
+    (("train", "--resume", "absent"), "absent"),
+])
+def test_bad_input_is_one_sentence_and_status_2(models, photographs, capsys, arguments, named):
+    assert run(*(str(argument).format(photographs=photographs) for argument in arguments)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("derm: ")
+    assert named in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_models_lists_and_verifies(models, capsys):
+    assert run("models", "--json") == 0
+    assert [entry["name"] for entry in json.loads(capsys.readouterr().out)] == ["tiny"]
+    assert run("models", "verify") == 0
+    network = models / "tiny" / registry.NETWORK
+    network.write_bytes(network.read_bytes()[:-100])
+    assert run("models", "verify") == 1
+    assert "SHA-256" in " ".join(capsys.readouterr().err.split())
+
+
+def test_add_copies_a_run_and_makes_it_the_default(models, tmp_path):
+    make_bundle(tmp_path / "run", classes=CLASSES)
+    assert run("models", "add", tmp_path / "run", "--name", "better", "--default") == 0
+    assert registry.find(models=models).name == "better"
