@@ -186,4 +186,4 @@ def _write_submission(path: Path, good: Sequence[Any]) -> None:
 
 def _figure(bundle: registry.Bundle, name: str) -> str:
     figure = bundle.figures.get(name)
-    return str(metrics.Figure(**figure)) if figure else "not measured"  # type: ignore[arg-type]
+    return str(metrics.Figure(**figure)) if figure else "not measured"

@@ -16,6 +16,11 @@ from derm.schema import PROBABILITY_PREFIX
 
 KEYS = ("image_id", "group_id", "split", "fst", "condition")
 
+# Spelt out, because pandas would take the image "NA" for a missing one.
+_MISSING = ["", "NA", "NaN", "nan", "None", "<NA>"]
+_CSV_MISSING = {"group_id": [""], "split": _MISSING, "fst": [*_MISSING, "-1"], "condition": _MISSING}
+_CSV_TYPES = {"fst": "Int8"} | dict.fromkeys(("image_id", "group_id", "split", "condition"), "string[pyarrow]")
+
 
 def table(rows: pd.DataFrame, *, classes: Sequence[str], probabilities: np.ndarray) -> pd.DataFrame:
     """The predictions table of canonical `rows` and `probabilities`, float [n, classes], rows in order.
@@ -33,6 +38,7 @@ def table(rows: pd.DataFrame, *, classes: Sequence[str], probabilities: np.ndarr
 def write(path: Path, predictions: pd.DataFrame) -> None:
     """Write as Parquet or CSV, by the name's ending. Raises `ConfigError` for another ending."""
     check_ending(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".parquet":
         predictions.to_parquet(path, index=False)
     else:
@@ -50,7 +56,7 @@ def read(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, dtype={"image_id": str, "group_id": str})
+        return pd.read_csv(path, dtype=_CSV_TYPES, na_values=_CSV_MISSING, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); expected a predictions table as Parquet "
                            "or CSV.") from error

@@ -159,8 +159,7 @@ def promote(run: Path, name: str, *, models: Path | None = None) -> Bundle:
     """
     models = models or settings().models
     target = models / name
-    if not _is_name(name):
-        raise ModelError(f"'{name[:100]}' cannot name a model; use {_NAME_RULE}.")
+    check_name(name)
     if target.exists():
         raise ModelError(f"{target} exists already; choose another name or remove it first.")
     source = read(run)
@@ -179,6 +178,12 @@ def promote(run: Path, name: str, *, models: Path | None = None) -> Bundle:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return replace(copied, folder=target)
+
+
+def check_name(name: str) -> None:
+    """Nothing, if a model may be called `name`. Raises `ModelError` that says what may."""
+    if not _is_name(name):
+        raise ModelError(f"'{name[:100]}' cannot name a model; use {_NAME_RULE}.")
 
 
 def set_default(name: str, *, models: Path | None = None) -> None:

@@ -21,8 +21,8 @@ from derm.schema import SkinType
 
 # Our own choice of a plain tone for each Fitzpatrick skin type.
 SKIN_TONES: Mapping[SkinType, tuple[int, int, int]] = {
-    SkinType.I: (243, 210, 190), SkinType.II: (230, 186, 156), SkinType.III: (209, 160, 124),
-    SkinType.IV: (172, 119, 84), SkinType.V: (126, 82, 57), SkinType.VI: (84, 56, 44),
+    SkinType.I: (234, 198, 178), SkinType.II: (224, 180, 151), SkinType.III: (208, 160, 126),
+    SkinType.IV: (178, 126, 91), SkinType.V: (143, 97, 71), SkinType.VI: (110, 76, 61),
 }
 
 
@@ -45,9 +45,9 @@ class _Canvas:
         turn = self.rng.uniform(0, np.pi)
         lobes = [(n, ragged / n**0.5 * self.rng.uniform(-1, 1), self.rng.uniform(0, 6)) for n in (2, 3, 5, 8)]
         distance = np.full((self.size, self.size), -9.0)
-        left, right, top, bottom = (int(np.clip(place * self.size, 0, self.size)) for place in (
-            x - 4 * radius, x + 4 * radius + 1 / self.size, y - 4 * radius, y + 4 * radius + 1 / self.size))
-        near = (slice(top, bottom), slice(left, right))  # most of a picture is far from a small spot
+        # Most of a picture is far from a small spot: compute near it only.
+        near = tuple(slice(max(0, int((at - 4 * radius) * self.size)), int((at + 4 * radius) * self.size) + 1)
+                     for at in (y, x))
         dx, dy = self.x[near] - x, self.y[near] - y
         u, v = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn)
         angle = np.arctan2(v, u)
@@ -57,7 +57,10 @@ class _Canvas:
 
     def mix(self, colour: np.ndarray | Sequence[float], amount: np.ndarray) -> None:
         """Paint `colour` with `amount` 0..1 of it at each pixel."""
-        self.rgb += (np.asarray(colour, float) - self.rgb) * np.clip(amount, 0, 1)[..., None]
+        rows, columns = np.flatnonzero(amount.any(axis=1)), np.flatnonzero(amount.any(axis=0))
+        if len(rows):
+            here = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+            self.rgb[here] += (np.asarray(colour, float) - self.rgb[here]) * np.clip(amount[here], 0, 1)[..., None]
 
     def light(self, amount: np.ndarray) -> None:
         """Make each pixel lighter or darker by a share of its own brightness."""
@@ -74,14 +77,26 @@ def _soft(distance: np.ndarray, width: float) -> np.ndarray:
 
 
 def _skin(canvas: _Canvas) -> None:
-    """Light from one side, mottling, fine lines, and often a few freckles."""
+    """Light from one side with a sheen, mottling, fine lines, often a few freckles or hairs."""
     rng, turn = canvas.rng, canvas.rng.uniform(0, 2 * np.pi)
     slope = (canvas.x - 0.5) * np.cos(turn) + (canvas.y - 0.5) * np.sin(turn)
-    canvas.light(rng.uniform(0.1, 0.35) * (slope - 0.2) + 0.05 * canvas.noise(3) + 0.03 * canvas.noise(9))
-    canvas.light(0.035 * canvas.noise(60) + 0.03 * canvas.noise(140))
+    canvas.light(rng.uniform(0.1, 0.35) * (slope - 0.1) + 0.05 * canvas.noise(3) + 0.03 * canvas.noise(9))
+    canvas.light(0.05 * canvas.noise(60) + 0.07 * canvas.noise(110))
+    sheen = np.clip(canvas.blot(0.5 + 0.4 * np.cos(turn), 0.5 + 0.4 * np.sin(turn), 0.3, stretch=1.4), 0, 1)
+    canvas.mix((255, 246, 236), 0.3 * sheen * (1 + 0.3 * canvas.noise(50)))
     for _ in range(rng.integers(0, 14)):
-        spot = canvas.blot(*rng.uniform(0, 1, 2), rng.uniform(0.004, 0.012), ragged=0.3)
-        canvas.mix(canvas.tone * 0.62, 0.6 * _soft(spot, 0.8))
+        x, y = rng.uniform(0, 1, 2)
+        canvas.mix(canvas.tone * 0.62, 0.6 * _soft(canvas.blot(x, y, rng.uniform(0.004, 0.012), ragged=0.3), 0.8))
+    for _ in range(rng.integers(0, 3) * 9):
+        canvas.mix(canvas.tone * 0.3, 0.7 * _hair(canvas, turn + rng.normal(0, 0.35)))
+
+
+def _hair(canvas: _Canvas, turn: float) -> np.ndarray:
+    """A mask 0..1 of one thin, bent line."""
+    x, y, bend, length = *canvas.rng.uniform(0, 1, 2), canvas.rng.uniform(-1.5, 1.5), canvas.rng.uniform(0.04, 0.1)
+    along = (canvas.x - x) * np.cos(turn) + (canvas.y - y) * np.sin(turn)
+    across = (canvas.y - y) * np.cos(turn) - (canvas.x - x) * np.sin(turn) - bend * along**2
+    return np.clip(1.5 - np.abs(across) / 0.0022, 0, 1) * (np.abs(along) < length)
 
 
 def _cloth(canvas: _Canvas) -> None:
@@ -100,8 +115,8 @@ def _acne(canvas: _Canvas) -> None:
     for _ in range(rng.integers(14, 26)):
         x, y, radius = *rng.uniform(0.1, 0.9, 2), rng.uniform(0.018, 0.045)
         canvas.mix(canvas.redness(0.7), 0.55 * _soft(canvas.blot(x, y, radius * 1.9, ragged=0.1), 1.2))
-        bump = canvas.blot(x, y, radius, ragged=0.12)
-        canvas.mix(canvas.redness(1.3), _soft(bump, 0.5))
+        bump = canvas.blot(x, y, radius, ragged=0.08)
+        canvas.mix(canvas.redness(1.3), _soft(bump, 0.3))
         canvas.light(0.22 * _soft(canvas.blot(x - radius * 0.3, y - radius * 0.35, radius * 0.4), 1.0))
         if rng.random() < 0.35:
             canvas.mix((236, 222, 178), 0.85 * _soft(canvas.blot(x, y, radius * 0.4), 0.6))
@@ -111,13 +126,13 @@ def _melanoma(canvas: _Canvas) -> None:
     rng = canvas.rng
     x, y, radius = *rng.uniform(0.4, 0.6, 2), rng.uniform(0.16, 0.25)
     patch = canvas.blot(x, y, radius, stretch=rng.uniform(1.05, 1.3), ragged=0.28) + 0.06 * canvas.noise(24)
-    inside = _soft(patch, 0.16)
+    inside = _soft(patch, 0.07)
     canvas.mix(canvas.redness(0.5), 0.4 * _soft(patch + 0.3, 0.5))
     depth = min(1.0, canvas.tone.mean() / 130)  # darker on dark skin, where it must still stand out
     canvas.mix(np.array([92, 54, 36]) * depth, inside)
     for colour, cells in (((34, 22, 20), 5), ((66, 64, 84), 7), ((18, 13, 13), 9)):
         canvas.mix(np.array(colour) * depth, inside * np.clip(1.8 * canvas.noise(cells), 0, 0.9))
-    canvas.light(inside * (0.10 * canvas.noise(40)))
+    canvas.light(inside * (0.3 * canvas.noise(64)))  # the pigment network
 
 
 def _eczema(canvas: _Canvas) -> None:
@@ -157,7 +172,7 @@ def _keloid(canvas: _Canvas) -> None:
     rng.bit_generator.state = turn
     shine = canvas.blot(x - 0.02, y - 0.03, radius * 0.5, stretch=1.5, ragged=0.22)
     canvas.light(-0.35 * _soft(shadow, 0.4))
-    canvas.mix(canvas.redness(0.8), _soft(scar, 0.12))
+    canvas.mix(canvas.redness(0.8), _soft(scar, 0.08))
     canvas.light(0.18 * np.clip(scar, 0, 1))
     canvas.light(0.32 * _soft(shine + 0.15 * canvas.noise(12), 0.9))
 
@@ -223,23 +238,48 @@ def write_dataset(root: Path, *, per_class: int = 12, classes: Sequence[str] = (
     another class and marked '3 Wrongly labelled'. `duplicates` adds that many brightened, re-encoded copies of
     the first training pictures under ids of their own. A picture's id is the MD5 of its file, as published.
     """
-    rows = []
-    for place, label in enumerate(classes):
+    train: list[dict[str, object]] = []
+    test_rows: list[dict[str, object]] = []
+    for label in classes:
         for i in range(per_class):
-            last = place == len(classes) - 1 and i == per_class - 1
-            kind = classes[0] if last else label
-            pixels = draw(kind, skin=i % 6 + 1, seed=seed + i, size=size)
-            image_id = _save(pixels, root / "train" / "train" / label)
-            qc = "3 Wrongly labelled" if last else "1 Diagnostic" if i % 5 == 0 else ""
-            rows.append(_row(image_id, len(rows), i % 6 + 1, label, qc))
-            if len(rows) <= duplicates:
-                copy = np.clip(pixels * 1.06, 0, 255).astype(np.uint8)
-                copy_id = _save(copy, root / "train" / "train" / label, quality=75)
-                rows.append(_row(copy_id, len(rows), i % 6 + 1, label, ""))
-    _table(root / "train.csv", _TRAIN_COLUMNS, rows)
-    unlabelled = []
+            wrong = label == classes[-1] and i == per_class - 1
+            kind, own_seed = (classes[0], seed + 20_000) if wrong else (label, seed + i)
+            qc = "3 Wrongly labelled" if wrong else "1 Diagnostic" if i % 5 == 0 else ""
+            pixels = draw(kind, skin=i % 6 + 1, seed=own_seed, size=size)
+            image_ids = [_save(pixels, root / "train" / "train" / label)]
+            if len(train) < 2 * duplicates:
+                brighter = np.minimum(pixels * 1.06, 255).astype(np.uint8)
+                image_ids.append(_save(brighter, root / "train" / "train" / label, quality=75))
+            train += [_row(image_id, len(train) + k, i % 6 + 1, label, qc) for k, image_id in enumerate(image_ids)]
     for i in range(test):
         pixels = draw(classes[i % len(classes)], skin=i % 6 + 1, seed=seed + 10_000 + i, size=size)
-        unlabelled.append(_row(_save(pixels, root / "test" / "test"), i, i % 6 + 1, "", ""))
-    _table(root / "test.csv", _TEST_COLUMNS, unlabelled)
+        test_rows.append(_row(_save(pixels, root / "test" / "test"), i, i % 6 + 1, "", ""))
+    _write_table(root / "train.csv", _TRAIN_COLUMNS, train)
+    _write_table(root / "test.csv", _TEST_COLUMNS, test_rows)
     return root
+
+
+def _save(pixels: np.ndarray, folder: Path, *, quality: int = 92) -> str:
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+    image_id = hashlib.md5(buffer.getvalue()).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{image_id}.jpg").write_bytes(buffer.getvalue())
+    return image_id
+
+
+def _row(image_id: str, place: int, fst: int, label: str, qc: str) -> dict[str, object]:
+    nine, three = _PARTITIONS.get(label, ("", ""))
+    recorded = place % 10 != 9
+    return {"md5hash": image_id, "fitzpatrick_scale": fst if recorded else -1,
+            "fitzpatrick_centaur": min(fst + place % 2, 6) if recorded else -1, "label": label,
+            "nine_partition_label": nine, "three_partition_label": three, "qc": qc,
+            "ddi_scale": ("12", "34", "56")[(fst - 1) // 2] if recorded else -1}
+
+
+def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)

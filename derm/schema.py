@@ -42,7 +42,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 _DISPLAY = {
     "superficial-spreading-melanoma-ssm": "Superficial spreading melanoma",
     "basal-cell-carcinoma-morpheiform": "Basal cell carcinoma, morpheaform",
-    "kaposi-sarcoma": "Kaposi sarcoma",
+    "non-neoplastic": "Non-neoplastic",
 }
 
 

@@ -110,13 +110,13 @@ def numbers(diagnosis: Diagnosis, bundle: Bundle, skin: SkinType | None) -> None
     """The differential, its merged reading and roll-up, and how far to trust them."""
     st.markdown("#### What it may be")
     st.html(charts.differential(diagnosis))
+    components.reliability_note(bundle, skin)
     if merged := charts.merged(diagnosis):
         st.markdown("#### Overlapping labels added up")
         st.html(merged)
     if roll_up := charts.roll_up(diagnosis):
         st.markdown("#### Benign or malignant")
         st.html(roll_up)
-    components.reliability_note(bundle, skin)
     components.about_model(bundle, skin)
 
 

@@ -32,5 +32,5 @@ def make_bundle(folder: Path, *, classes: Sequence[str] = CLASSES, size: int = 3
         folder=folder, name=folder.name, version="1", classes=tuple(classes),
         partition3={name: "malignant" if name in MALIGNANT else "benign" for name in classes},
         input_size=size, backbone="baseline", temperature=1.0, data_name="drawn pictures",
-        data_fingerprint="0" * 64, licence="Apache-2.0", intended_use="Tests only.", keras_version=keras.__version__,
-        code_version="0", created="2025-01-01", figures=figures))
+        data_fingerprint="0" * 64, licence="Apache-2.0", intended_use="Tests only.",
+        keras_version=keras.__version__, code_version="0", created="2025-01-01", figures=figures))

@@ -317,12 +317,12 @@ ONE = """
 import json, re, sys, time
 from derm import images
 data = sys.stdin.buffer.read()
-start = time.perf_counter()
+start = time.process_time()  # of the processor, so that a busy machine does not fail the test
 try:
     outcome = len(images.decode(data).pixels)
 except images.ImageError as error:
     outcome = str(error)
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 peak = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())  # getrusage would count the parent's
 print(json.dumps([outcome, seconds, int(peak[1]) / 1024]))
 """

@@ -125,17 +125,17 @@ def trunk(name: str, image: Any, *, weights: str = "none") -> keras.Model:
     if size < kind.min_size:
         raise ConfigError(f"size = {size}; {name} needs at least {kind.min_size} pixels.", "size")
     plain = _application(kind, kind.scaling(image))
-    flat = _flatten(plain)
-    if weights == "imagenet":
+    path = None if weights in ("none", "imagenet") else find_weights(weights)
+    if path and path.suffix == ".keras":  # saved by this project, from the flat graph; the others were not
+        flat = _flatten(plain)
+        _load_file(flat, path, kind)
+        return flat
+    if path:
+        _load_file(plain, path, kind)
+    elif weights == "imagenet":
         _load_imagenet(kind, plain)
-    elif weights != "none":
-        path = find_weights(weights)
-        # A .keras file was saved by this project, from the flat graph; the others by the application.
-        _load_file(flat if path.suffix == ".keras" else plain, path, kind)
-        if path.suffix == ".keras":
-            return flat
-    _set_statistics(flat)
-    return flat
+    _set_statistics(plain)
+    return _flatten(plain)
 
 
 def find_weights(weights: str) -> Path:
@@ -158,20 +158,27 @@ def _application(kind: Backbone, tensor: Any) -> keras.Model:
 
 
 def _flatten(model: keras.Model) -> keras.Model:
-    """The same layers and weights with every Sequential (ConvNeXt has four) laid out in the open."""
+    """The same network with every Sequential (ConvNeXt has four) laid out in the open.
+
+    A copy, because a layer shared with the nested graph would give that graph's tensor as its output.
+    """
+    if not any(isinstance(layer, keras.Model) for layer in model.layers):
+        return model
+
+    def copy(layer: Any) -> Any:
+        return layer if isinstance(layer, keras.Sequential) else type(layer).from_config(layer.get_config())
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(layer, keras.Sequential):
             return layer(*args, **kwargs)
         (x,) = args
         for inner in layer.layers:
-            x = inner(x)
+            x = copy(inner)(x)
         return x
 
-    if not any(isinstance(layer, keras.Model) for layer in model.layers):
-        return model
-    return keras.models.clone_model(model, input_tensors=model.input, clone_function=lambda layer: layer,
-                                    call_function=call)
+    flat = keras.models.clone_model(model, input_tensors=model.input, clone_function=copy, call_function=call)
+    flat.set_weights(model.get_weights())
+    return flat
 
 
 def _load_imagenet(kind: Backbone, plain: keras.Model) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,12 +46,14 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def latest(folder: Path) -> Checkpoint | None:
-    """The newest complete checkpoint, or None."""
-    done = sorted(path.parent for path in folder.glob(f"*/{_MARKER}"))
-    if not done:
-        return None
-    meta = json.loads((done[-1] / "meta.json").read_text(encoding="utf-8"))
-    return Checkpoint(int(done[-1].name), read_arrays(done[-1] / "state.npz"), meta)
+    """The newest complete checkpoint that can be read, or None. One that the disk has damaged is passed over."""
+    for done in sorted((path.parent for path in folder.glob(f"*/{_MARKER}")), reverse=True):
+        try:
+            meta = json.loads((done / "meta.json").read_text(encoding="utf-8"))
+            return Checkpoint(int(done.name), read_arrays(done / "state.npz"), meta)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            continue
+    return None
 
 
 def write_arrays(path: Path, groups: Mapping[str, Sequence[np.ndarray]]) -> None:
@@ -66,7 +69,8 @@ def write_arrays(path: Path, groups: Mapping[str, Sequence[np.ndarray]]) -> None
 def read_arrays(path: Path) -> dict[str, list[np.ndarray]]:
     """What `write_arrays` wrote."""
     groups: dict[str, dict[int, np.ndarray]] = {}
-    with np.load(path) as stored:
+    # Opened here, because NumPy leaves a damaged file open.
+    with path.open("rb") as file, np.load(file) as stored:
         for key in stored.files:
             group, _, index = key.partition("/")
             groups.setdefault(group, {})[int(index)] = stored[key]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -169,9 +168,10 @@ def _check(key: str, value: Any, default: Any, metadata: Mapping[str, Any]) -> N
 def _check_number(key: str, value: Any, metadata: Mapping[str, Any], *, whole: bool) -> None:
     low, high, above = metadata["low"], metadata["high"], metadata["above"]
     kind = "a whole number" if whole else "a number"
-    allowed = f"{kind} {'above' if above else 'from'} {low:g} {'up ' if above else ''}to {high:g}"
+    allowed = f"{kind} {'above' if above else 'from'} {low:.10g} {'up ' if above else ''}to {high:.10g}"
     right_type = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if not right_type or not math.isfinite(value) or not low <= value <= high or (above and value == low):
+    # Not a number fails every comparison, so it is refused here too.
+    if not right_type or not low <= value <= high or (above and value == low):
         raise ConfigError(f"{key} = {value!r}; expected {allowed}.", key)
 
 
@@ -179,5 +179,5 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return json.dumps(value)  # a TOML basic string escapes as JSON does
+        return json.dumps(value, ensure_ascii=False)  # a TOML basic string escapes as JSON does, but for emoji
     return repr(value)

@@ -59,7 +59,9 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
     predictions.write(run / "predictions.parquet", table)
     judged = table[table["split"] == ("test" if "test" in found else "val")]
     described = _describe(config, material, run, temperature, metrics.figures(judged))
-    (run / "card.md").write_text(card.markdown(described, table), encoding="utf-8")
+    raw = calibrate.probabilities(found["val"], 1.0)
+    before = metrics.summary(predictions.table(val.rows, classes=material.classes, probabilities=raw))["ece"]
+    (run / "card.md").write_text(card.markdown(described, table, ece_before=before), encoding="utf-8")
     return registry.write(run, described)
 
 

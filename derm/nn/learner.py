@@ -35,7 +35,9 @@ class Learner(keras.Model):
         image, target = inputs["image"], inputs["target"]
         if training:
             image, target = self.augment(image, target)
-        return {"logits": self.trunk(ops.cast(image, "float32"), training=training), "target": target}
+        else:
+            image = ops.image.resize(ops.cast(image, "float32"), (self.config.image_size,) * 2)
+        return {"logits": self.trunk(image, training=training), "target": target}
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
                      training: bool = True) -> Any:

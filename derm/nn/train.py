@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from derm import registry
 from derm.errors import JobError
 from derm.nn import architecture, backbones, checkpoints, finish, learner, pipeline, runlog
 from derm.nn import config as configs
@@ -53,6 +54,7 @@ def start(config: TrainConfig, *, run: Path, say: Callable[[str], None] = print)
         raise JobError(f"{run}: exists already; choose another --run, or continue it with --resume {run}.")
     config = replace(config, data=str(data_folder(config).resolve()),
                      image_size=config.image_size or backbones.backbone(config.backbone).size)
+    registry.check_name(run.name)
     learner.use_xla(config)
     _dry_build(config)
     material = prepare(config)
@@ -257,7 +259,7 @@ class _policy:
 
 
 def _values(variables: Any) -> list[np.ndarray]:
-    return [keras.ops.convert_to_numpy(variable.value) for variable in variables]
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]
 
 
 def _assign(variables: Any, arrays: Any) -> None:

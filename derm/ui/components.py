@@ -20,6 +20,7 @@ from derm.ui.readings import Upload, explain
 
 NOTICE = "Derm is a research demonstration, not a medical device; it does not replace a clinician's judgement."
 _NOT_SURE = "Not sure"
+_THUMBNAIL = 148  # pixels; two beside each other on a telephone
 
 
 @contextmanager
@@ -67,17 +68,17 @@ def no_model() -> None:
 
 def sample_picker() -> list[Upload]:
     """Pictures drawn by our own code, none of them a photograph; the chosen one, if any."""
-    st.caption("Drawn by this program to try the page with; they are not photographs, and a result for them "
+    st.caption("Drawn by this program, to try the page with. They are not photographs, and a reading of them "
                "means nothing.")
     drawn = resources.drawn_samples()
     with st.container(horizontal=True):
-        for name, picture in drawn.items():
-            with st.container(width=112, gap="xsmall"):
-                st.image(picture, width=112, alt=f"Drawn sample: {name}")
-                if st.button(name, key=f"sample-{name}", width="stretch"):
-                    st.session_state["sample"] = name
+        for title, picture in drawn.items():
+            with st.container(width=_THUMBNAIL, gap="xsmall"):
+                st.image(picture, width=_THUMBNAIL, alt=title)
+                if st.button(title, key=f"sample-{title}", width="stretch"):
+                    st.session_state["sample"] = title
     chosen = str(st.session_state.get("sample"))
-    return [Upload(f"Drawn sample - {chosen}", drawn[chosen])] if chosen in drawn else []
+    return [Upload(chosen, drawn[chosen])] if chosen in drawn else []
 
 
 def reliability(bundle: Bundle, skin: SkinType | None) -> str:

@@ -40,6 +40,7 @@ def panel(reading: Reading, diagnosis: Diagnosis, bundle: Bundle, skin: SkinType
     left.image(reading.photo.pixels, caption="Photograph", width="stretch", output_format="JPEG",
                alt="The photograph as uploaded")
     place = right.container()
+    st.caption(CAPTION)
     opacity = st.slider("Strength of the overlay", 0, 100, 50, format="%d%%", key=f"opacity-{key}") / 100
     way = _way_picker(key)
     heatmap = _heatmap(reading, diagnosis, bundle, condition=condition, way=way)
@@ -47,7 +48,6 @@ def panel(reading: Reading, diagnosis: Diagnosis, bundle: Bundle, skin: SkinType
     name = display_name(condition)
     place.image(blended, caption=f"{_way_name(way)}: {name}", width="stretch", output_format="JPEG",
                 alt=f"Heat map for {name} over the photograph")
-    st.caption(CAPTION)
     downloads.of_one(View(reading, diagnosis, condition, _way_name(way), blended), bundle, skin)
 
 

@@ -77,12 +77,12 @@ def _load(bundle: Bundle, future: Future[Predictor]) -> None:
         future.set_exception(error)
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner="Drawing the samples …")
 def drawn_samples() -> dict[str, bytes]:
-    """The sample pictures as PNG, by name."""
+    """The sample pictures as PNG, by title."""
     drawn = {}
     for sample in samples.SAMPLES:
         file = BytesIO()
-        Image.fromarray(samples.draw(sample.kind, skin=sample.skin, seed=sample.seed)).save(file, "PNG")
-        drawn[sample.name] = file.getvalue()
+        Image.fromarray(sample.draw(size=384)).save(file, "PNG")
+        drawn[sample.title] = file.getvalue()
     return drawn

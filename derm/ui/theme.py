@@ -30,7 +30,7 @@ _CSS = """
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem; padding-top: 3.5rem; }
 }
-.derm-lead { opacity: .78; margin: 0; max-width: 42rem; }
+.derm-lead { opacity: .78; margin: 0; max-width: 60rem; }
 .stHtml .derm-bars { list-style: none; margin: 0; padding: 0; display: grid; gap: .8rem; }
 .stHtml .derm-bars li, .stHtml .derm-legend li { margin: 0; padding: 0; }
 .derm-row { display: flex; justify-content: space-between; align-items: baseline; gap: 1rem; }

@@ -91,7 +91,7 @@ def pills(at: AppTest, label: str) -> object:
 
 
 def pictures(at: AppTest) -> list[str]:
-    return [image.url for element in at.get("imgs") for image in element.proto.imgs]
+    return [url for image in at.image for url in image.value]
 
 
 @pytest.mark.parametrize("script", [APP, PAGE])
@@ -117,7 +117,7 @@ def test_a_photograph_becomes_a_differential(models, asked):
     at = opened(GOOD)
     shown = html(at)
     assert len(asked) == 1
-    assert shown.count('<li class="derm-') - shown.count("derm-small") >= 5
+    assert shown.partition("</ol>")[0].count('<div class="derm-fill"') == 5
     assert "3 other conditions together" in shown
     assert "Melanoma (any label)" in shown
     assert "Non-neoplastic" in shown
@@ -207,10 +207,10 @@ def test_a_damaged_model_is_one_sentence(tmp_path, monkeypatch):
 
 
 def test_names_are_text_and_nothing_else(models):
-    at = opened(upload('<img src=x onerror=alert(1)> **b** [x](http://e).jpg', GOOD[1]))
+    at = opened(upload("<img src=x onerror=alert(1)> **b** [x](e).jpg", GOOD[1]))
     name = at.subheader[0].value
     assert "<img" not in name
-    assert r"\*\*b\*\*" in name
+    assert "**" not in name
     assert r"\[x\]\(" in name
 
 
@@ -219,7 +219,7 @@ def test_a_drawn_sample_can_be_read(models, asked):
     at.session_state["source"] = "Drawn samples"
     at.run()
     next(button for button in at.button if (button.key or "").startswith("sample-")).click().run()
-    assert at.subheader[0].value.startswith("Drawn sample")
+    assert at.subheader[0].value.startswith("Drawn")
     assert len(asked) == 1
 
 
