@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -39,13 +40,13 @@ def train(config: Path | None, *, preset: str, data: Path | None, assign: Sequen
     from derm.nn import train as training  # imports Keras: only once the config is known to be sound
 
     if resume is not None:
-        done = training.resume(resume, say=console.print)
+        done = training.resume(resume, say=_say)
     else:
         run = run or settings().runs / f"{datetime.now():%Y%m%d-%H%M%S}-{chosen.backbone}"
-        done = training.start(chosen, run=run, say=console.print)
-    console.print(f"[bold]{done}[/bold] is a model. Its card: {done / 'card.md'}\n"
-                  f"Use it:  derm predict PHOTO --model {done}\n"
-                  f"Keep it: derm models add {done} --name NAME")
+        done = training.start(chosen, run=run, say=_say)
+    _say(f"{done} is a model now; its card is {done / 'card.md'}.\n"
+         f"Use it:  derm predict PHOTO --model {done}\n"
+         f"Keep it: derm models add {done} --name NAME")
 
 
 def predict(paths: Sequence[Path], *, model: str | None, top: int, as_json: bool, cam: Path | None,
@@ -99,7 +100,7 @@ def evaluate(model: str | None, *, data: Path | None, split: str, out: Path | No
     for line in lines:
         shown.add_row(*line)
     console.print(shown)
-    console.print("Each figure with its 95 % interval; n is the number of photographs.")
+    _say("Each figure with its 95 % interval; n is the number of photographs.")
 
 
 def list_models(*, as_json: bool) -> None:
@@ -117,7 +118,7 @@ def list_models(*, as_json: bool) -> None:
                       *(_figure(b, name) for name in ("accuracy", "macro_f1")))
     console.print(shown if bundles else "No models yet; train one with `derm train --preset quick --data PATH`.")
     for problem in registry.unreadable():
-        errors.print(problem)
+        print(problem, file=sys.stderr)
 
 
 def verify_models(name: str | None) -> int:
@@ -127,9 +128,9 @@ def verify_models(name: str | None) -> int:
     for bundle in bundles:
         found = registry.verify(bundle)
         problems += found
-        console.print(f"{bundle.name}: {'damaged' if found else f'{len(bundle.sha256)} files as recorded'}")
+        _say(f"{bundle.name}: {'damaged' if found else f'{len(bundle.sha256)} files as recorded'}")
     for problem in problems:
-        errors.print(problem)
+        print(problem, file=sys.stderr)
     return int(bool(problems))
 
 
@@ -140,11 +141,20 @@ def find_bundle(model: str | None) -> registry.Bundle:
     return registry.find(model)
 
 
+def _say(text: str) -> None:
+    """A line at once, unwrapped: it may go to a file, and rich would break a path in two."""
+    print(text, flush=True)
+
+
 @contextmanager
 def _progress(title: str, total: int) -> Iterator[Any]:
-    """A bar on a terminal's standard error, nothing elsewhere; gives the function that advances it."""
+    """A bar on a terminal's standard error, nothing elsewhere; gives the function that advances it.
+
+    Answers printed meanwhile go above the bar, but never to the terminal when they are sent to a file.
+    """
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, disable=not errors.is_terminal or total < 2, transient=True) as bar:
+    with Progress(*columns, console=errors, disable=not errors.is_terminal or total < 2, transient=True,
+                  redirect_stdout=sys.stdout.isatty()) as bar:
         task = bar.add_task(title, total=total)
         yield lambda: bar.advance(task)
 

@@ -22,7 +22,8 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two pictures and a file that is none."""
     folder = tmp_path_factory.mktemp("photographs")
     for seed, name in enumerate(("first", "second")):
-        Image.fromarray(samples.draw("melanoma", skin=2 + 3 * seed, seed=seed, size=96)).save(folder / f"{name}.png")
+        picture = samples.draw("melanoma", skin=2 + 3 * seed, seed=seed, size=96)
+        Image.fromarray(picture).save(folder / f"{name}.png")
     (folder / "broken.jpg").write_bytes(b"not a picture")
     return folder
 
@@ -78,7 +79,8 @@ def test_out_submission_and_overlays(models, photographs, tmp_path):
     assert rows == [{"md5hash": name, "label": best[name]} for name in ("first", "second")]
     overlays = sorted(cam.iterdir())
     assert len(overlays) == 2
-    assert Image.open(overlays[0]).size == (96, 96)
+    with Image.open(overlays[0]) as picture:
+        assert picture.size == (96, 96)
 
 
 @pytest.mark.parametrize(("arguments", "named"), [

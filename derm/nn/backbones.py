@@ -166,6 +166,9 @@ def _flatten(model: keras.Model) -> keras.Model:
         return model
 
     def copy(layer: Any) -> Any:
+        if type(layer).__name__ == "LayerScale":  # ConvNeXt's own: one factor a channel, said in a public layer
+            channels = layer.projection_dim
+            return keras.layers.EinsumDense("bhwc,c->bhwc", (None, None, channels), name=layer.name)
         return layer if isinstance(layer, keras.Sequential) else type(layer).from_config(layer.get_config())
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:

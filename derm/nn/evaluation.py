@@ -22,7 +22,9 @@ def predict_split(bundle: Bundle, *, data: Path | None, split: str) -> pd.DataFr
     Raises `DatasetError` if the data is not what the bundle was trained on (its split would be another
     one) and a part was asked for, or if a photograph cannot be read.
     """
-    config = replace(configs.read(bundle.path("config.toml")), data=str(data) if data else "")
+    recorded = bundle.path("config.toml")  # a bundle from elsewhere need not have one
+    config = configs.read(recorded) if recorded.is_file() else configs.TrainConfig()
+    config = replace(config, data=str(data) if data else "")
     dataset = datasets.load(configs.data_folder(config))
     rows = labelled_rows(dataset, exclude_flagged=config.exclude_flagged)
     if split != "all":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
                           probabilities=calibrate.probabilities(values, temperature))
         for name, values in found.items()], ignore_index=True)
     network.save(run / registry.NETWORK)
+    # A bundle travels: it knows its data by name and fingerprint, not by a folder of one machine.
+    (run / "config.toml").write_text(replace(config, data="").to_toml(), encoding="utf-8")
     predictions.write(run / "predictions.parquet", table)
     judged = table[table["split"] == ("test" if "test" in found else "val")]
     described = _describe(config, material, run, temperature, metrics.figures(judged))

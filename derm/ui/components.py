@@ -12,6 +12,7 @@ from html import escape
 
 import streamlit as st
 
+from derm import registry
 from derm.registry import Bundle
 from derm.schema import SkinType
 from derm.ui import resources, theme
@@ -61,7 +62,9 @@ def model_picker(found: Sequence[Bundle]) -> Bundle:
 
 
 def no_model() -> None:
-    """How to get a first model."""
+    """How to get a first model, and what is wrong with those that cannot be read."""
+    for problem in registry.unreadable():
+        st.error(plain(problem))
     st.info("There is no model yet. Whoever runs this app can train one, or copy a bundle into the models folder:")
     st.code("derm train --preset quick --data PATH", language="sh")
 
@@ -78,7 +81,7 @@ def sample_picker() -> list[Upload]:
                 if st.button(title, key=f"sample-{title}", width="stretch"):
                     st.session_state["sample"] = title
     chosen = str(st.session_state.get("sample"))
-    return [Upload(chosen, drawn[chosen])] if chosen in drawn else []
+    return [Upload(chosen.replace(":", ","), drawn[chosen])] if chosen in drawn else []
 
 
 def reliability(bundle: Bundle, skin: SkinType | None) -> str:

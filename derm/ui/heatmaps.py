@@ -46,9 +46,10 @@ def panel(reading: Reading, diagnosis: Diagnosis, bundle: Bundle, skin: SkinType
     heatmap = _heatmap(reading, diagnosis, bundle, condition=condition, way=way)
     blended = overlay.blend(reading.photo.pixels, heatmap, opacity=opacity)
     name = display_name(condition)
+    downloads.of_one(View(reading, diagnosis, condition, _way_name(way), blended), bundle, skin)
+    # Last, so that whoever sees the new overlay has the new buttons too: the old ones end with this run.
     place.image(blended, caption=f"{_way_name(way)}: {name}", width="stretch", output_format="JPEG",
                 alt=f"Heat map for {name} over the photograph")
-    downloads.of_one(View(reading, diagnosis, condition, _way_name(way), blended), bundle, skin)
 
 
 def _condition_picker(diagnosis: Diagnosis, key: str) -> str:

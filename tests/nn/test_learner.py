@@ -69,10 +69,10 @@ def test_training_augments_and_prediction_does_not(network):
     assert np.abs(np.asarray(varied["target"]) - target).max() > 0
 
 
-def rates(steps: list[int], **options: object) -> list[float]:
+def rates(at: list[int], **options: object) -> list[float]:
     made = learner.optimizer(TrainConfig(), **{"rate": 0.1, "steps": 110, "warmup": 10, "cosine": True, **options})
     schedule = made._learning_rate
-    return [float(schedule(step)) if callable(schedule) else float(made.learning_rate) for step in steps]
+    return [float(schedule(step)) if callable(schedule) else float(made.learning_rate) for step in at]
 
 
 def test_warm_up_then_cosine():

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import make_bundle
 from PIL import Image
 from starlette.formparsers import MultiPartParser
 from streamlit.testing.v1 import AppTest
@@ -21,6 +20,7 @@ from derm.registry import Bundle
 from derm.schema import Diagnosis, SkinType
 from derm.settings import PROJECT, settings
 from derm.ui import charts, components, heatmaps, readings
+from tests.bundles import make_bundle
 
 PAGE = str(PROJECT / "pages" / "diagnose.py")
 APP = str(PROJECT / "streamlit_app.py")
