@@ -134,9 +134,11 @@ def run(data: bytes, *, rounds: int) -> dict[str, Any]:
             f"{TAPE}, one map": lambda: ask(peers.tape, 1), f"{VIS}, one map": lambda: ask(peers.vis, 1),
         }, rounds=rounds, warm_up=3)
         alike = correlation(predictor, peers, data)
-    return {"ratios": timing.ratios(seconds, OURS), "milliseconds": timing.medians(seconds),
-            "least correlation of the heat maps": alike, "network": which, "bytes": len(data), "rounds": rounds,
-            **timing.machine()}
+    ratios = timing.ratios(seconds, OURS)
+    return {"ratios": {name: ratios[name] for name in (TAPE, VIS)},
+            "ratios where the peer makes one map": {name: ratios[f"{name}, one map"] for name in (TAPE, VIS)},
+            "milliseconds": timing.medians(seconds), "least correlation of the heat maps": alike,
+            "network": which, "bytes": len(data), "rounds": rounds, **timing.machine()}
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ def python(code: str) -> str:
 
 
 def first_page(browser: Any) -> float:
-    """Seconds from starting the server until the uploader can be seen."""
+    """Seconds from starting the server until the uploader can be seen (or, without a model, the notice)."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -63,7 +63,7 @@ def first_page(browser: Any) -> float:
                 if server.poll() is not None or time.perf_counter() - began > 120:
                     raise
                 time.sleep(0.05)
-        page.get_by_test_id("stFileUploader").first.wait_for(timeout=120_000)
+        page.locator("[data-testid=stFileUploader], [data-testid=stAlert]").first.wait_for(timeout=120_000)
         return time.perf_counter() - began
     finally:
         server.terminate()

@@ -50,6 +50,8 @@ def _heading(bundle: Bundle) -> list[str]:
                  ("Trained as", f"`{bundle.name}`, version {bundle.version}, {bundle.created}"),
                  ("Network", f"{bundle.backbone}: a photograph of {size} x {size} pixels (uint8) in,"
                              f" {len(bundle.classes)} logits out"),
+                 ("Answer", "the mean over the photograph and its mirror image" if bundle.mirror
+                            else "from the photograph as it is"),
                  ("Licence", bundle.licence)]), "",
         "## Intended use", "", bundle.intended_use,
     ]

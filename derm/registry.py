@@ -33,6 +33,7 @@ class Bundle:
 
     `figures` are those of validation, each {"value", "low", "high", "n"}, value None where n is too small;
     "accuracy" is over all photographs, "accuracy:V-VI" over that skin-type group (`metrics.figures`).
+    `mirror`: the answer is the mean over the photograph and its mirror image.
     `counts` are photographs a split, `environment` what it was trained with; both may be empty.
     """
 
@@ -52,6 +53,7 @@ class Bundle:
     code_version: str
     created: str
     figures: Mapping[str, Mapping[str, Any]]
+    mirror: bool = False
     sha256: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     split: str = ""
@@ -275,6 +277,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "classes": (_is_labels, "a list of two or more different labels"),
     "partition3": (_is_table(PARTITIONS.__contains__), f"a table of conditions to {', '.join(PARTITIONS)}"),
     "input_size": (_is_whole, "a whole number of pixels above 0"),
+    "mirror": (lambda value: isinstance(value, bool), "true or false"),
     "temperature": (_is_positive, "a number above 0"),
     "figures": (_is_table(_is_figure), "a table of figures, each with value, low, high and n"),
     "sha256": (_is_hashes, f"a SHA-256 for {NETWORK} and any of {', '.join(FILES[1:])}"),

@@ -60,6 +60,8 @@ class TrainConfig:
     batch_norm: str = _choice("frozen", "frozen", "live")
     early_stopping: int = _number(0, 0, 1000)
     steps_per_epoch: int = _number(0, 0, 10**6)
+    # answering
+    mirror: bool = True  # the mean over the photograph and its mirror image
     # device
     precision: str = _choice("auto", "auto", "float32", "mixed_bfloat16", "mixed_float16")
     xla: str = _choice("auto", "auto", "on", "off")

@@ -24,12 +24,14 @@ INTENDED_USE = ("Research and teaching: a differential to discuss, with its meas
                 "Not a medical device; not for deciding on anybody's care.")
 
 
-def logits(network: keras.Model, pixels: np.ndarray, *, batch: int = 64) -> np.ndarray:
-    """Logits float32 [n, classes] of uint8 pictures [n, S, S, 3]."""
+def logits(network: keras.Model, pixels: np.ndarray, *, mirror: bool = False) -> np.ndarray:
+    """Logits float32 [n, classes] of uint8 pictures [n, S, S, 3]; `mirror`: averaged with the mirror images'."""
+    if mirror:
+        return (logits(network, pixels) + logits(network, pixels[:, :, ::-1])) / 2
     if not network.compiled:
         # Left to itself Keras would choose XLA, whose convolutions crawl on processors.
         network.compile(jit_compile=keras.backend.backend() == "jax")
-    return np.asarray(network.predict(pixels, batch_size=batch, verbose=0))
+    return np.asarray(network.predict(pixels, batch_size=64, verbose=0))
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -49,7 +51,7 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
 
     Figures are those of "test" where the split holds one out, else of "val".
     """
-    found = {name: logits(network, part.pixels) for name, part in material.held_out.items()}
+    found = {name: logits(network, part.pixels, mirror=config.mirror) for name, part in material.held_out.items()}
     val = material.held_out["val"]
     temperature = calibrate.temperature(found["val"], val.labels)
     table = pd.concat([
@@ -75,11 +77,12 @@ def _describe(config: TrainConfig, material: Material, run: Path, temperature: f
     counts = {"train": len(material.train.labels)}
     counts |= {name: len(part.labels) for name, part in material.held_out.items()}
     return registry.Bundle(
-        folder=run, name=run.name, version=now.strftime("%Y.%m.%d"), classes=material.classes,
-        partition3=_partitions(dataset.table), input_size=config.image_size, backbone=config.backbone,
-        temperature=temperature, data_name=dataset.name, data_fingerprint=dataset.fingerprint,
-        licence=dataset.licence, citation=dataset.citation, intended_use=INTENDED_USE,
-        keras_version=keras.__version__, code_version=derm.__version__, created=now.isoformat(timespec="seconds"),
+        folder=run, name=run.name, version=now.strftime("%Y.%m.%d"), created=now.isoformat(timespec="seconds"),
+        classes=material.classes, partition3=_partitions(dataset.table), input_size=config.image_size,
+        backbone=config.backbone, temperature=temperature, mirror=config.mirror,
+        data_name=dataset.name, data_fingerprint=dataset.fingerprint, licence=dataset.licence,
+        citation=dataset.citation, intended_use=INTENDED_USE,
+        keras_version=keras.__version__, code_version=derm.__version__,
         figures=figures, counts=counts, split=config.split, environment=_environment())
 
 

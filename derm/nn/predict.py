@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 from PIL import Image, ImageOps
 
 from derm import images, registry
@@ -30,6 +32,8 @@ HEAT_MAPS = 5
 
 Picture = np.ndarray | bytes | str | Path | Image.Image | Photo
 Forward = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+Call = Callable[[Any], tuple[Any, Any]]
+Views = Callable[[Call, Any], tuple[Any, Any]]
 
 
 class Predictor:
@@ -39,7 +43,7 @@ class Predictor:
         self.bundle = bundle
         self.network = network
         self._closed = architecture.closed_form(network)
-        self._forward = _traced(network)
+        self._forward = _traced(network, mirror=bundle.mirror)
         # One call at a time: the network already uses every core, and Keras layers are not thread-safe.
         self._lock = threading.Lock()
 
@@ -170,16 +174,30 @@ def _pixels(image: Picture) -> np.ndarray:
     return image
 
 
-def _traced(network: keras.Model) -> Forward:
-    """The network as one compiled call: uint8 [N, S, S, 3] -> logits [N, classes], features [N, h, w, c]."""
+def _traced(network: keras.Model, *, mirror: bool) -> Forward:
+    """The network as one compiled call: uint8 [N, S, S, 3] -> logits [N, classes], features [N, h, w, c].
+
+    With `mirror` the logits are the mean over the picture and its mirror image; the features stay the picture's.
+    """
     both = keras.Model(network.input, [network.output, architecture.feature_layer(network).output])
-    return _BACKENDS[keras.backend.backend()](both)
+    return _BACKENDS[keras.backend.backend()](both, _two_views if mirror else _one_view)
 
 
-def _traced_tensorflow(both: keras.Model) -> Forward:
+def _one_view(call: Call, batch: Any) -> tuple[Any, Any]:
+    logits, features = call(batch)
+    return logits, features
+
+
+def _two_views(call: Call, batch: Any) -> tuple[Any, Any]:
+    logits, features = call(ops.concatenate([batch, ops.flip(batch, axis=2)]))
+    upright, mirrored = ops.split(logits, 2)
+    return (upright + mirrored) / 2, ops.split(features, 2)[0]
+
+
+def _traced_tensorflow(both: keras.Model, views: Views) -> Forward:
     import tensorflow as tf
 
-    call = tf.function(lambda batch: both(batch, training=False), autograph=False,
+    call = tf.function(lambda batch: views(lambda x: both(x, training=False), batch), autograph=False,
                        input_signature=[tf.TensorSpec(both.input_shape, tf.uint8)])
 
     def forward(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -189,12 +207,12 @@ def _traced_tensorflow(both: keras.Model) -> Forward:
     return forward
 
 
-def _traced_jax(both: keras.Model) -> Forward:
+def _traced_jax(both: keras.Model, views: Views) -> Forward:
     import jax
 
     weights = [variable.value for variable in both.trainable_variables]
     others = [variable.value for variable in both.non_trainable_variables]
-    call = jax.jit(lambda w, o, batch: both.stateless_call(w, o, batch, training=False)[0])
+    call = jax.jit(lambda w, o, batch: views(lambda x: both.stateless_call(w, o, x, training=False)[0], batch))
 
     def forward(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # JAX compiles anew for every shape: filled up to a power of two there are only a few.
@@ -206,7 +224,7 @@ def _traced_jax(both: keras.Model) -> Forward:
     return forward
 
 
-_BACKENDS: dict[str, Callable[[keras.Model], Forward]] = {
+_BACKENDS: dict[str, Callable[[keras.Model, Views], Forward]] = {
     "tensorflow": _traced_tensorflow, "jax": _traced_jax,
 }
 

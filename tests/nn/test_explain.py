@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.bundles import make_bundle
 
 from derm.errors import ModelError
 from derm.nn import explain
 from derm.nn.predict import Predictor
 from derm.ui.heatmaps import WAYS
+from tests.bundles import make_bundle
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from tests.bundles import make_bundle
 from PIL import Image
 
 import derm
@@ -21,6 +20,7 @@ from derm.errors import ImageError, ModelError
 from derm.images import Photo
 from derm.nn.predict import Predictor
 from derm.settings import PROJECT, settings
+from tests.bundles import make_bundle
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +191,18 @@ def test_jax_gives_the_same_answers_without_tensorflow(predictor, pixels, tmp_pa
         cwd=PROJECT, env=os.environ | {"KERAS_BACKEND": "jax"}, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     np.testing.assert_allclose(np.load(kept), predictor.diagnose(pixels).probabilities, atol=1e-5)
+
+
+def test_with_mirror_the_answer_is_the_mean_of_both_views_and_the_map_the_pictures_own(bundle, predictor, pixels):
+    both = Predictor.load(replace(bundle, mirror=True))
+    flipped = np.ascontiguousarray(pixels[:, ::-1])
+    logits = [np.log(predictor.diagnose(view).probabilities) for view in (pixels, flipped)]
+    mean = np.exp(np.mean(logits, axis=0))
+    found = both.diagnose(pixels)
+    np.testing.assert_allclose(found.probabilities, mean / mean.sum(), atol=1e-6)
+    np.testing.assert_allclose(found.probabilities, both.diagnose(flipped).probabilities, atol=1e-6)
+    alone = predictor.diagnose(pixels)
+    shared = set(found.heatmaps) & set(alone.heatmaps)
+    assert shared
+    for condition in shared:
+        np.testing.assert_allclose(found.heatmaps[condition], alone.heatmaps[condition], atol=1e-5)
