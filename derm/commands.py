@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -24,8 +25,9 @@ from derm.fairness import metrics
 from derm.nn import config as configs
 from derm.settings import settings
 
-console = Console()
 errors = Console(stderr=True)
+# A figure is not to be cut short where there is no terminal, or a narrow one.
+wide = Console(width=140)
 
 
 def train(config: Path | None, *, preset: str, data: Path | None, assign: Sequence[str], run: Path | None,
@@ -93,13 +95,15 @@ def evaluate(model: str | None, *, data: Path | None, split: str, out: Path | No
             group: {name: asdict(figure) for name, figure in figures.items()}
             for group, figures in groups.items()}}))
         return
-    shown = Table(title=f"{bundle.name} {bundle.version} on the {split} part", title_justify="left")
-    header, *lines = metrics.rows(groups, list(metrics.LABELS))
-    for cell in header:
-        shown.add_column(cell)
-    for line in lines:
-        shown.add_row(*line)
-    console.print(shown)
+    title = f"{bundle.name} {bundle.version} on the {split} part"
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE)
+    for column in zip(*metrics.rows(groups, list(metrics.LABELS)), strict=True):
+        if not shown.columns:
+            for name in column:
+                shown.add_column(name, no_wrap=True)
+        else:
+            shown.add_row(*column)
+    wide.print(shown)
     _say("Each figure with its 95 % interval; n is the number of photographs.")
 
 
@@ -110,13 +114,11 @@ def list_models(*, as_json: bool) -> None:
         print(json.dumps([{"name": b.name, "version": b.version, "backbone": b.backbone, "data": b.data_name,
                            "classes": len(b.classes), "figures": dict(b.figures)} for b in bundles]))
         return
-    shown = Table()
-    for name in ("Model", "Version", "Backbone", "Trained on", "Conditions", "Accuracy", "Macro F1"):
-        shown.add_column(name)
     for b in bundles:
-        shown.add_row(b.name, b.version, b.backbone, b.data_name, str(len(b.classes)),
-                      *(_figure(b, name) for name in ("accuracy", "macro_f1")))
-    console.print(shown if bundles else "No models yet; train one with `derm train --preset quick --data PATH`.")
+        _say(f"{b.name} {b.version}: {b.backbone}, {len(b.classes)} conditions, trained on {b.data_name}\n"
+             f"  accuracy {_figure(b, 'accuracy')}; macro F1 {_figure(b, 'macro_f1')}")
+    if not bundles:
+        _say("No models yet; train one with `derm train --preset quick --data PATH`.")
     for problem in registry.unreadable():
         print(problem, file=sys.stderr)
 

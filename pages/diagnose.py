@@ -112,7 +112,7 @@ def numbers(diagnosis: Diagnosis, bundle: Bundle, skin: SkinType | None) -> None
     st.html(charts.differential(diagnosis))
     components.reliability_note(bundle, skin)
     if merged := charts.merged(diagnosis):
-        st.markdown("#### Overlapping labels added up")
+        st.markdown("#### Overlapping labels as one")
         st.html(merged)
     if roll_up := charts.roll_up(diagnosis):
         st.markdown("#### Benign or malignant")

@@ -46,11 +46,11 @@ class TrainConfig:
     label_smoothing: float = _number(0.1, 0, 0.5)
     # schedule
     optimizer: str = _choice("adamw", "adamw", "adam")
-    weight_decay: float = _number(0.01, 0, 1)
+    weight_decay: float = _number(0.05, 0, 1)
     batch_size: int = _number(32, 1, 4096)
     head_epochs: int = _number(3, 0, 1000)
     head_rate: float = _number(3e-3, 0, 1, above=True)
-    epochs: int = _number(18, 0, 10000)
+    epochs: int = _number(26, 0, 10000)
     rate: float = _number(4e-4, 0, 1, above=True)
     schedule: str = _choice("cosine", "cosine", "plateau")
     warmup_epochs: float = _number(1.0, 0, 1000)

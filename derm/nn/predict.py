@@ -6,11 +6,9 @@ One traced call gives logits and the last feature maps; probabilities and heat m
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,21 +80,27 @@ class Predictor:
         `image` is an array uint8 [H, W, 3], the bytes of a file, a path, or a Pillow image. Raises `ImageError`.
         """
         began = time.perf_counter()
-        logits, features = self._run(self._fit(image)[None])
-        return self._diagnosis(logits[0], features[0], began, count=1)
+        return self.diagnose_fitted(self._fit(image)[None], began=began)[0]
 
     def diagnose_many(self, pictures: Sequence[Picture]) -> list[Diagnosis]:
-        """One diagnosis a photograph, in order; a batch is decoded while the network sees the one before.
+        """One diagnosis a photograph, in order. Raises `ImageError` at the first that cannot be read.
 
-        Raises `ImageError` at the first picture that cannot be read.
+        For many files see `derm.nn.scoring`, which reads ahead and goes on after a broken one.
         """
-        found = []
-        began = time.perf_counter()
-        for batch in self._batches(pictures):
-            logits, features = self._run(batch)
-            found += [self._diagnosis(*one, began, count=len(batch)) for one in zip(logits, features, strict=True)]
+        found: list[Diagnosis] = []
+        for i in range(0, len(pictures), BATCH):
             began = time.perf_counter()
+            found += self.diagnose_fitted(np.stack([self._fit(one) for one in pictures[i:i + BATCH]]), began=began)
         return found
+
+    def diagnose_fitted(self, batch: np.ndarray, *, began: float | None = None) -> list[Diagnosis]:
+        """One diagnosis a picture, of pictures uint8 [N, S, S, 3] fitted already, in one call of the network.
+
+        `began` is when work on them started (`time.perf_counter`), if it was before.
+        """
+        began = time.perf_counter() if began is None else began
+        logits, features = self._run(batch)
+        return [self._diagnosis(*one, began, count=len(batch)) for one in zip(logits, features, strict=True)]
 
     def probabilities(self, batch: np.ndarray) -> np.ndarray:
         """Calibrated probabilities float64 [N, classes] of pictures uint8 [N, S, S, 3] fitted already."""
@@ -109,16 +113,6 @@ class Predictor:
 
     def _fit(self, image: Picture) -> np.ndarray:
         return images.fit(_pixels(image), self.input_size)
-
-    def _batches(self, pictures: Sequence[Picture]) -> Iterator[np.ndarray]:
-        groups = [pictures[i:i + BATCH] for i in range(0, len(pictures), BATCH)]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            ahead = [pool.submit(self._fit, image) for image in groups[0]] if groups else []
-            for following in [*groups[1:], []]:
-                batch = [future.result() for future in ahead]
-                ahead = [pool.submit(self._fit, image) for image in following]
-                if batch:
-                    yield np.stack(batch)
 
     def _calibrated(self, logits: np.ndarray) -> np.ndarray:
         return calibrate.probabilities(logits, self.bundle.temperature)

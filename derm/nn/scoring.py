@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from derm import images
 from derm.errors import ConfigError, ImageError
 from derm.images import Photo
-from derm.nn.predict import Predictor
+from derm.nn.predict import BATCH, Predictor
 from derm.schema import Diagnosis
-
-_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -51,24 +51,26 @@ def score(predictor: Predictor, paths: Sequence[Path]) -> Iterator[Scored]:
 
     The next batch is decoded in threads while the network looks at this one.
     """
-    batches = [paths[i : i + _BATCH] for i in range(0, len(paths), _BATCH)]
+    batches = [paths[i:i + BATCH] for i in range(0, len(paths), BATCH)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        ahead = [pool.submit(_read, path) for path in batches[0]] if batches else []
-        for index in range(len(batches)):
+        ahead = [pool.submit(_read, path, predictor.input_size) for path in batches[0]] if batches else []
+        for following in [*batches[1:], []][:len(batches)]:
             read = [future.result() for future in ahead]
-            if index + 1 < len(batches):
-                ahead = [pool.submit(_read, path) for path in batches[index + 1]]
+            ahead = [pool.submit(_read, path, predictor.input_size) for path in following]
             yield from _diagnose(predictor, read)
 
 
-def _read(path: Path) -> Scored:
+def _read(path: Path, size: int) -> tuple[Scored, np.ndarray]:
+    """The file without its diagnosis, and its picture as the network takes it."""
     try:
-        return Scored(path, photo=images.read(path))
+        photo = images.read(path)
+        return Scored(path, photo=photo), images.fit(photo.pixels, size)
     except ImageError as error:
-        return Scored(path, error=str(error))
+        return Scored(path, error=str(error)), np.empty(0)
 
 
-def _diagnose(predictor: Predictor, read: Sequence[Scored]) -> Iterator[Scored]:
-    found = iter(predictor.diagnose_many([item.photo.pixels for item in read if item.photo]))
-    for item in read:
+def _diagnose(predictor: Predictor, read: Sequence[tuple[Scored, np.ndarray]]) -> Iterator[Scored]:
+    fitted = [picture for item, picture in read if item.photo]
+    found = iter(predictor.diagnose_fitted(np.stack(fitted)) if fitted else [])
+    for item, _ in read:
         yield Scored(item.path, item.photo, next(found)) if item.photo else item

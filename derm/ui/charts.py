@@ -29,7 +29,7 @@ def differential(diagnosis: Diagnosis, *, count: int = 5) -> str:
 
 
 def merged(diagnosis: Diagnosis, *, least: float = 0.05) -> str:
-    """Overlapping labels added up: the families of at least `least`, or the first; '' if the model has none."""
+    """Overlapping labels as one: the families of at least `least`, or the first; '' if the model has none."""
     families = [line for line in diagnosis.families() if line.condition in FAMILIES]
     lines = [line for line in families if line.probability >= least] or families[:1]
     return _bars(diagnosis, lines, small=True) if lines else ""

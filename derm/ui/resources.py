@@ -38,7 +38,7 @@ def bundles() -> list[Bundle]:
 
 def digest(bundle: Bundle) -> str:
     """One hash of everything that decides what the model answers."""
-    said = [bundle.name, bundle.version, bundle.temperature, sorted(bundle.sha256.items())]
+    said = [bundle.name, bundle.version, bundle.temperature, bundle.mirror, sorted(bundle.sha256.items())]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 

@@ -32,7 +32,7 @@ def plain(colours: np.ndarray) -> np.ndarray:
     return np.broadcast_to(colours[:, None, None], (len(colours), SIDE, SIDE, 3)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("size", [SIDE, 21, 12])
+@pytest.mark.parametrize("size", [SIDE, 21, 12, 36])
 def test_without_any_variation_it_is_a_plain_resize_about_the_centre(size):
     images = pictures(4)
     found, targets = vary(images, size=size)
