@@ -65,7 +65,7 @@ class Peers:
     """Other people's way through the same network."""
 
     def __init__(self, predictor: Predictor) -> None:
-        self.network, self.size = predictor.network, predictor.input_size
+        self.network, self.size, self.mirror = predictor.network, predictor.input_size, predictor.bundle.mirror
         self.last = architecture.feature_layer(self.network)
         # tf-keras-vis watches the input, so it needs one that has a gradient.
         image = keras.Input(self.network.input_shape[1:], dtype="float32")
@@ -82,7 +82,9 @@ class Peers:
 
     def leading(self, batch: np.ndarray, count: int) -> np.ndarray:
         """The numbers of the `count` most probable classes."""
-        probabilities = tf.nn.softmax(self.network.predict(batch, verbose=0)[0]).numpy()
+        # The same answer as ours: of both views, in one call, where the bundle says so.
+        views = np.concatenate([batch, batch[:, :, ::-1]]) if self.mirror else batch
+        probabilities = tf.nn.softmax(self.network.predict(views, verbose=0).mean(axis=0)).numpy()
         return np.argsort(-probabilities, kind="stable")[:count]
 
     def tape(self, batch: np.ndarray, classes: Sequence[int]) -> list[np.ndarray]:

@@ -51,6 +51,7 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
 
     Figures are those of "test" where the split holds one out, else of "val".
     """
+    network.save(run / registry.NETWORK)  # before `logits` compiles it: an optimiser has no place in a bundle
     found = {name: logits(network, part.pixels, mirror=config.mirror) for name, part in material.held_out.items()}
     val = material.held_out["val"]
     temperature = calibrate.temperature(found["val"], val.labels)
@@ -58,7 +59,6 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
         predictions.table(material.held_out[name].rows.assign(split=name), classes=material.classes,
                           probabilities=calibrate.probabilities(values, temperature))
         for name, values in found.items()], ignore_index=True)
-    network.save(run / registry.NETWORK)
     # A bundle travels: it knows its data by name and fingerprint, not by a folder of one machine.
     (run / "config.toml").write_text(replace(config, data="").to_toml(), encoding="utf-8")
     predictions.write(run / "predictions.parquet", table)

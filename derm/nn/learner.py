@@ -84,14 +84,14 @@ def precision(config: TrainConfig) -> str:
 
 
 def use_xla(config: TrainConfig) -> bool:
-    """Whether the step is compiled with XLA: "auto" is yes on JAX and no on TensorFlow.
+    """Whether the whole step is compiled with XLA: "auto" is yes on JAX and no on TensorFlow.
 
-    TensorFlow has no XLA kernel for the projective transform, and on processors its XLA convolutions
-    were measured at 1/30 of the normal speed. Raises `ConfigError` where "on" cannot be had.
+    On processors TensorFlow's XLA convolutions were measured at 1/30 of the normal speed, and it has no XLA
+    kernel for the draws behind mixup and cutmix. Raises `ConfigError` where "on" cannot be had.
     """
     if keras.backend.backend() == "jax":
         return config.xla != "off"
-    if config.xla == "on":
-        raise ConfigError("xla = 'on': TensorFlow cannot compile the augmentation with XLA; "
+    if config.xla == "on" and config.mixup + config.cutmix > 0:
+        raise ConfigError("xla = 'on': TensorFlow cannot compile mixup and cutmix with XLA; set both to 0, "
                           "use KERAS_BACKEND=jax, or xla = 'auto'.", "xla")
-    return False
+    return config.xla == "on"

@@ -157,7 +157,8 @@ class _Trainer:
         batches = pipeline.Batches(self.material.train.pixels, self.targets, order)
         began = time.perf_counter()
         steps = _StepLog(self.log, epoch + 1, self.config.batch_size)
-        loss = self.learner.fit(batches, epochs=1, verbose=0, callbacks=[steps]).history["loss"][-1]
+        # The order is the epoch's own, shuffled already: `fit` would use the process's random state.
+        loss = self.learner.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[steps]).history["loss"][-1]
         trained = time.perf_counter() - began
         row = {"epoch": epoch + 1, "loss": float(loss), **self._validate(),
                "learning_rate": float(keras.ops.convert_to_numpy(self.learner.optimizer.learning_rate)),

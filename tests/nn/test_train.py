@@ -133,7 +133,7 @@ def test_a_run_folder_is_not_overwritten(learnt, drawn_root):
     ({"train_from": "block_99"}, ConfigError, "block_99"),
     ({"backbone": "inceptionv3", "image_size": 40}, ConfigError, "75"),
     ({"weights": "absent.weights.h5"}, ModelError, "absent.weights.h5"),
-    ({"xla": "on"}, ConfigError, "xla"),
+    ({"xla": "on", "mixup": 0.5}, ConfigError, "xla"),
 ])
 def test_refused_before_any_work(drawn_root, tmp_path, changes, error, named):
     with pytest.raises(error, match=named):
