@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import blotches
+from tests.conftest import blotches
 from PIL import Image, ImageEnhance, ImageOps
 
 from derm import duplicates

@@ -10,6 +10,7 @@ import pandas as pd
 from derm.datasets.table import Dataset, canonical, fingerprint, listing, read_csv, scale
 from derm.errors import DatasetError
 
+NAME = "AJL 2025"
 MARK = "train.csv"  # the file that tells this data set from others
 WRONGLY_LABELLED = "3 Wrongly labelled"
 LICENCE = ("Annotations: Fitzpatrick17k, CC BY-NC-SA 3.0. Images: DermaAmin and Atlas Dermatologico, "
@@ -36,7 +37,7 @@ def load(root: Path) -> Dataset:
     table = _table(frame)
     sizes = _sizes(root)
     _check_files(root, table, sizes)
-    return Dataset("ajl", root, table, LICENCE, CITATION, tuple(table["condition"].cat.categories),
+    return Dataset(NAME, root, table, LICENCE, CITATION, tuple(table["condition"].cat.categories),
                    fingerprint(table, sizes))
 
 

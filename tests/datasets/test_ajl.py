@@ -114,7 +114,7 @@ def test_names_the_first_five_and_the_count(tiny_ajl):
 
 
 def test_load_by_name(tiny_ajl, tmp_path_factory):
-    assert datasets.load(tiny_ajl, adapter="ajl").name == "ajl"
+    assert datasets.load(tiny_ajl, adapter="ajl").name == "AJL 2025"
     with pytest.raises(ConfigError, match=r"No adapter 'ham'; expected one of ajl") as caught:
         datasets.load(tiny_ajl, adapter="ham")
     assert caught.value.key == "adapter"
