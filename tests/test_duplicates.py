@@ -2,11 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import blotches
 from PIL import Image, ImageEnhance, ImageOps
 
 from derm import duplicates
 from derm.errors import DatasetError
+from tests.conftest import blotches
 
 COPIES = {
     "exact": lambda p: p,
