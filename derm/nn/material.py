@@ -42,15 +42,15 @@ class Material:
         return self.dataset.classes
 
 
-def prepare(config: TrainConfig, *, quiet: bool = False) -> Material:
+def prepare(config: TrainConfig) -> Material:
     """Load, split and decode. Raises `ConfigError` and `DatasetError` before any training."""
     dataset = datasets.load(data_folder(config))
     rows = labelled_rows(dataset, exclude_flagged=config.exclude_flagged)
-    parts = split_rows(dataset, rows, fractions=config.split, seed=config.seed, quiet=quiet)
+    parts = split_rows(dataset, rows, fractions=config.split, seed=config.seed)
     margin = round(config.image_size * _MARGIN)
-    held_out = {name: _part(dataset, rows[parts == name], config.image_size, quiet)
+    held_out = {name: _part(dataset, rows[parts == name], config.image_size)
                 for name in ("val", "test") if (parts == name).any()}
-    return Material(dataset, _part(dataset, rows[parts == "train"], margin, quiet), held_out)
+    return Material(dataset, _part(dataset, rows[parts == "train"], margin), held_out)
 
 
 def labelled_rows(dataset: datasets.Dataset, *, exclude_flagged: bool = True) -> pd.DataFrame:
@@ -66,17 +66,16 @@ def labelled_rows(dataset: datasets.Dataset, *, exclude_flagged: bool = True) ->
     return rows
 
 
-def split_rows(dataset: datasets.Dataset, rows: pd.DataFrame, *, fractions: str, seed: int,
-               quiet: bool = False) -> pd.Series:
+def split_rows(dataset: datasets.Dataset, rows: pd.DataFrame, *, fractions: str, seed: int) -> pd.Series:
     """"train", "val" (and "test") for each row, near-duplicates and groups kept together."""
     groups = duplicates.groups([dataset.root / path for path in rows["path"]],
                                cache=settings().cache / "signatures")
     return splits.split(rows, fractions=fractions, groups=groups, seed=seed)
 
 
-def _part(dataset: datasets.Dataset, rows: pd.DataFrame, size: int, quiet: bool) -> Part:
+def _part(dataset: datasets.Dataset, rows: pd.DataFrame, size: int) -> Part:
     paths = [dataset.root / path for path in rows["path"]]
-    pictures = cache.pixels(paths, size=size, folder=settings().cache / "pixels", quiet=quiet)
+    pictures = cache.pixels(paths, size=size, folder=settings().cache / "pixels")
     labels = pd.Categorical(rows["condition"].astype(str), categories=list(dataset.classes)).codes
     groups = skin_type_group(rows["fst"]).to_numpy(dtype=str)
     return Part(pictures, np.asarray(labels, dtype=np.int64), groups, rows)
