@@ -22,6 +22,7 @@ class Settings:
     weights: Path | None = None
     models: Path = PROJECT / "models"
     runs: Path = Path("runs")
+    exclusions: Path = Path("exclusions")
     cache: Path = _CACHE_HOME / "derm"
 
 

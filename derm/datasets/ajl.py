@@ -7,16 +7,24 @@ from pathlib import Path
 
 import pandas as pd
 
-from derm.datasets.table import Dataset, canonical, fingerprint, listing, read_csv, scale
+from derm.datasets.source import Adapter, Source
+from derm.datasets.table import Dataset, canonical, fingerprint, has_columns, listing, read_csv, scale
 from derm.errors import DatasetError
 
-NAME = "AJL 2025"
-MARK = "train.csv"  # the file that tells this data set from others
+MARK = "train.csv"
 WRONGLY_LABELLED = "3 Wrongly labelled"
-LICENCE = ("Annotations: Fitzpatrick17k, CC BY-NC-SA 3.0. Images: DermaAmin and Atlas Dermatologico, "
-           "for research only, not for commercial use.")
-CITATION = ("Groh M. et al., Evaluating Deep Neural Networks Trained on Clinical Images in Dermatology with "
-            "the Fitzpatrick 17k Dataset, CVPR Workshops 2021. AJL and Break Through Tech, Kaggle 2025.")
+SOURCE = Source(
+    key="ajl", name="AJL 2025", homepage="https://www.kaggle.com/competitions/bttai-ajl-2025",
+    licence="Annotations: Fitzpatrick17k, CC BY-NC-SA 3.0. Images: DermaAmin and Atlas Dermatologico, "
+            "for research only, not for commercial use.",
+    citation="Groh M. et al., Evaluating Deep Neural Networks Trained on Clinical Images in Dermatology with "
+             "the Fitzpatrick 17k Dataset, CVPR Workshops 2021. AJL and Break Through Tech, Kaggle 2025.",
+    images=4087, skin_type="two Fitzpatrick annotations of the photograph (scale and Centaur)",
+    how=("Accept the rules at https://www.kaggle.com/competitions/bttai-ajl-2025.",
+         "kaggle competitions download -c bttai-ajl-2025",
+         "Unpack the archive; name its folder with DERM_DATA or --data."),
+    limits=("The labels of its test part are withheld.",
+            "Its photographs are a part of Fitzpatrick17k, from two atlases with very different skin types."))
 _BOTH = ("md5hash", "fitzpatrick_scale", "fitzpatrick_centaur", "qc", "ddi_scale")
 _LABELS = ("label", "nine_partition_label", "three_partition_label")
 
@@ -36,9 +44,8 @@ def load(root: Path) -> Dataset:
         frame = pd.concat([frame, _test(root / "test.csv")], ignore_index=True).fillna("")
     table = _table(frame)
     sizes = _sizes(root)
-    _check_files(root, table, sizes)
-    return Dataset(NAME, root, table, LICENCE, CITATION, tuple(table["condition"].cat.categories),
-                   fingerprint(table, sizes))
+    return Dataset(SOURCE, root, table, tuple(table["condition"].cat.categories), fingerprint(table, sizes),
+                   problems=_problems(root, table, sizes))
 
 
 def _train(path: Path) -> pd.DataFrame:
@@ -84,7 +91,7 @@ def _sizes(root: Path) -> dict[str, int]:
     return sizes
 
 
-def _check_files(root: Path, table: pd.DataFrame, sizes: dict[str, int]) -> None:
+def _problems(root: Path, table: pd.DataFrame, sizes: dict[str, int]) -> tuple[DatasetError, ...]:
     train = table[table["split"] == "train"]
     labels = dict(zip(train["image_id"], train["condition"], strict=True))
     misplaced = []
@@ -93,9 +100,19 @@ def _check_files(root: Path, table: pd.DataFrame, sizes: dict[str, int]) -> None
         label = labels.get(file.removesuffix(".jpg"))
         if label and folder.startswith("train/") and folder != f"train/train/{label}":
             misplaced.append(f"{path} is {label}")
+    found = []
     if misplaced:
-        raise DatasetError(f"{root}: photographs in a folder that disagrees with their label in {MARK}. "
-                           "Move or remove them", sorted(misplaced))
+        found.append(DatasetError(f"{root}: photographs in a folder that disagrees with their label in {MARK}. "
+                                  "Move or remove them", sorted(misplaced)))
     if missing := sorted(set(table["path"]) - sizes.keys()):
-        raise DatasetError(f"{root}: photographs named in the CSV files are missing. Unpack the download "
-                           "again, or remove their rows", missing)
+        found.append(DatasetError(f"{root}: photographs named in the CSV files are missing. Unpack the download "
+                                  "again, or remove their rows", missing))
+    return tuple(found)
+
+
+def recognise(root: Path) -> bool:
+    """Whether the folder holds the competition's train.csv."""
+    return has_columns(root / MARK, ("md5hash", "fitzpatrick_scale", "label"))
+
+
+ADAPTER = Adapter(SOURCE, recognise, load)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from derm.datasets.source import Source
 from derm.errors import DatasetError
 from derm.schema import COLUMNS, PARTITIONS
 
@@ -23,15 +25,23 @@ class Dataset:
     """A source of photographs: its canonical `table` (docs/contracts.md), with paths relative to `root`.
 
     `classes` are the conditions in order; `fingerprint` changes with the labels, skin types and files.
+    `notes` are what a reader must know, `unmapped` the published condition names that no slug is known for,
+    `problems` what is wrong with it; with any of those, it is not for training.
     """
 
-    name: str
+    source: Source
     root: Path
     table: pd.DataFrame
-    licence: str
-    citation: str
     classes: tuple[str, ...]
     fingerprint: str
+    notes: tuple[str, ...] = ()
+    unmapped: tuple[str, ...] = ()
+    problems: tuple[DatasetError, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.source.name
 
 
 def listing(folder: Path) -> str:
@@ -39,6 +49,16 @@ def listing(folder: Path) -> str:
     if not folder.is_dir():
         return "no such folder"
     return ", ".join(sorted(entry.name for entry in folder.iterdir())[:5]) or "an empty folder"
+
+
+def has_columns(path: Path, columns: Sequence[str]) -> bool:
+    """Whether the file's first line names all of these columns; False for anything that cannot be read."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            header = file.readline(2**16)
+    except (OSError, UnicodeDecodeError):
+        return False
+    return set(columns) <= {name.strip().strip('"') for name in re.split("[,;\t]", header)}
 
 
 def read_csv(path: Path, *, required: Sequence[str]) -> pd.DataFrame:

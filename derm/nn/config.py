@@ -33,7 +33,9 @@ class TrainConfig:
     # data
     data: str = ""
     split: str = _choice("80/20", "80/20", "80/10/10")
+    split_file: str = ""  # a split saved by `derm data split`; then `split` and `seed` do not decide it
     exclude_flagged: bool = True
+    exclude: str = ""  # a list of images to leave out: CSV with a column image_id
     seed: int = _number(0, 0, 2**31 - 1)
     # network
     backbone: str = "mobilenetv2"

@@ -80,8 +80,8 @@ def _describe(config: TrainConfig, material: Material, run: Path, temperature: f
         folder=run, name=run.name, version=now.strftime("%Y.%m.%d"), created=now.isoformat(timespec="seconds"),
         classes=material.classes, partition3=_partitions(dataset.table), input_size=config.image_size,
         backbone=config.backbone, temperature=temperature, mirror=config.mirror,
-        data_name=dataset.name, data_fingerprint=dataset.fingerprint, licence=dataset.licence,
-        citation=dataset.citation, intended_use=INTENDED_USE,
+        data_name=dataset.name, data_fingerprint=dataset.fingerprint, licence=dataset.source.licence,
+        citation=dataset.source.citation, intended_use=INTENDED_USE,
         keras_version=keras.__version__, code_version=derm.__version__,
         figures=figures, counts=counts, split=config.split, environment=_environment())
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,39 +13,32 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from derm import overlay, predictions, registry, report
+from derm.cli.console import progress, say, table, wide
 from derm.errors import ConfigError
 from derm.fairness import metrics
 from derm.nn import config as configs
 from derm.settings import settings
 
-errors = Console(stderr=True)
-# A figure is not to be cut short where there is no terminal, or a narrow one.
-wide = Console(width=140)
 
-
-def train(config: Path | None, *, preset: str, data: Path | None, assign: Sequence[str], run: Path | None,
-          resume: Path | None) -> None:
+def train(config: Path | None, *, preset: str, data: Path | None, exclude: Path | None, split_file: Path | None,
+          assign: Sequence[str], run: Path | None, resume: Path | None) -> None:
     """Start or resume a run; refuses a bad config before any work."""
     if resume is None:
         chosen = configs.read(config) if config else configs.preset(preset)
         chosen = configs.override(chosen, configs.parse_assignments(assign))
-        if data:
-            chosen = replace(chosen, data=str(data))
+        named = {"data": data, "exclude": exclude, "split_file": split_file}
+        chosen = configs.override(chosen, {key: str(path) for key, path in named.items() if path})
         configs.data_folder(chosen)
     from derm.nn import train as training  # imports Keras: only once the config is known to be sound
 
     if resume is not None:
-        done = training.resume(resume, say=_say)
+        done = training.resume(resume, say=say)
     else:
         run = run or settings().runs / f"{datetime.now():%Y%m%d-%H%M%S}-{chosen.backbone}"
-        done = training.start(chosen, run=run, say=_say)
-    _say(f"{done} is a model now; its card is {done / 'card.md'}.\n"
+        done = training.start(chosen, run=run, say=say)
+    say(f"{done} is a model now; its card is {done / 'card.md'}.\n"
          f"Use it:  derm predict PHOTO --model {done}\n"
          f"Keep it: derm models add {done} --name NAME")
 
@@ -62,7 +54,7 @@ def predict(paths: Sequence[Path], *, model: str | None, top: int, as_json: bool
     files = scoring.find_images(paths)
     predictor = Predictor.load(find_bundle(model))
     scored: list[scoring.Scored] = []
-    with _progress("Reading photographs", len(files)) as advance:
+    with progress("Reading photographs", len(files)) as show:
         for item in scoring.score(predictor, files):
             _print_one(item, top=top, as_json=as_json)
             if cam is not None and item.diagnosis:
@@ -70,7 +62,7 @@ def predict(paths: Sequence[Path], *, model: str | None, top: int, as_json: bool
             # Only the probabilities are kept: photographs of a large folder would fill the memory.
             light = replace(item.diagnosis, heatmaps={}) if item.diagnosis else None
             scored.append(replace(item, photo=None, diagnosis=light))
-            advance()
+            show(len(scored), len(files))
     good = [item for item in scored if item.diagnosis]
     if out is not None:
         _write_table(out, good, predictor.classes)
@@ -86,25 +78,22 @@ def evaluate(model: str | None, *, data: Path | None, split: str, out: Path | No
     from derm.nn import evaluation
 
     bundle = find_bundle(model)
-    table = evaluation.predict_split(bundle, data=data, split=split)
+    predicted = evaluation.predict_split(bundle, data=data, split=split)
     if out is not None:
-        predictions.write(out, table)
-    groups = {"all": metrics.summary(table), **metrics.by_skin_type(table)}
+        predictions.write(out, predicted)
+    groups = {"all": metrics.summary(predicted), **metrics.by_skin_type(predicted)}
     if as_json:
         print(json.dumps({"model": bundle.name, "version": bundle.version, "split": split, "groups": {
             group: {name: asdict(figure) for name, figure in figures.items()}
             for group, figures in groups.items()}}))
         return
     title = f"{bundle.name} {bundle.version} on the {split} part"
-    shown = Table(title=title, title_justify="left", box=box.SIMPLE)
-    for column in zip(*metrics.rows(groups, list(metrics.LABELS)), strict=True):
-        if not shown.columns:
-            for name in column:
-                shown.add_column(name, no_wrap=True)
-        else:
-            shown.add_row(*column)
+    header, *lines = zip(*metrics.rows(groups, list(metrics.LABELS)), strict=True)
+    shown = table(title, *header)
+    for line in lines:
+        shown.add_row(*line)
     wide.print(shown)
-    _say("Each figure with its 95 % interval; n is the number of photographs.")
+    say("Each figure with its 95 % interval; n is the number of photographs.")
 
 
 def list_models(*, as_json: bool) -> None:
@@ -115,10 +104,10 @@ def list_models(*, as_json: bool) -> None:
                            "classes": len(b.classes), "figures": dict(b.figures)} for b in bundles]))
         return
     for b in bundles:
-        _say(f"{b.name} {b.version}: {b.backbone}, {len(b.classes)} conditions, trained on {b.data_name}\n"
+        say(f"{b.name} {b.version}: {b.backbone}, {len(b.classes)} conditions, trained on {b.data_name}\n"
              f"  accuracy {_figure(b, 'accuracy')}; macro F1 {_figure(b, 'macro_f1')}")
     if not bundles:
-        _say("No models yet; train one with `derm train --preset quick --data PATH`.")
+        say("No models yet; train one with `derm train --preset quick --data PATH`.")
     for problem in registry.unreadable():
         print(problem, file=sys.stderr)
 
@@ -130,7 +119,7 @@ def verify_models(name: str | None) -> int:
     for bundle in bundles:
         found = registry.verify(bundle)
         problems += found
-        _say(f"{bundle.name}: {'damaged' if found else f'{len(bundle.sha256)} files as recorded'}")
+        say(f"{bundle.name}: {'damaged' if found else f'{len(bundle.sha256)} files as recorded'}")
     for problem in problems:
         print(problem, file=sys.stderr)
     return int(bool(problems))
@@ -141,24 +130,6 @@ def find_bundle(model: str | None) -> registry.Bundle:
     if model and (Path(model) / registry.DESCRIPTION).is_file():
         return registry.read(Path(model))
     return registry.find(model)
-
-
-def _say(text: str) -> None:
-    """A line at once, unwrapped: it may go to a file, and rich would break a path in two."""
-    print(text, flush=True)
-
-
-@contextmanager
-def _progress(title: str, total: int) -> Iterator[Any]:
-    """A bar on a terminal's standard error, nothing elsewhere; gives the function that advances it.
-
-    Answers printed meanwhile go above the bar, but never to the terminal when they are sent to a file.
-    """
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, disable=not errors.is_terminal or total < 2, transient=True,
-                  redirect_stdout=sys.stdout.isatty()) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda: bar.advance(task)
 
 
 def _print_one(item: Any, *, top: int, as_json: bool) -> None:

@@ -10,12 +10,14 @@ from typing import Annotated
 
 import typer
 
+from derm.cli import data
 from derm.errors import DermError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="Equitable dermatology: train, predict, evaluate, and look after models.")
+                  help="Equitable dermatology: look into data, train, predict, evaluate, and look after models.")
 models_app = typer.Typer(help="List, verify and add model bundles.", invoke_without_command=True)
 app.add_typer(models_app, name="models")
+app.add_typer(data.app, name="data")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Model = Annotated[str | None, typer.Option("--model", help="A model's name or folder, if not the default model.")]
@@ -26,15 +28,18 @@ def train(
     config: Annotated[Path | None, typer.Argument(help="A TOML file of settings (docs/training.md).")] = None,
     preset: Annotated[str, typer.Option(help="quick or default, where there is no file.")] = "default",
     data: Annotated[Path | None, typer.Option(help="The data set's folder.")] = None,
+    exclude: Annotated[Path | None, typer.Option(help="Images to leave out (CSV with image_id).")] = None,
+    split_file: Annotated[Path | None, typer.Option(help="A split saved by `derm data split`.")] = None,
     assign: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
                                                      help="Replace one setting; may be repeated.")] = None,
     run: Annotated[Path | None, typer.Option(help="The run's folder (default: a new one under runs/).")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue this run's folder.")] = None,
 ) -> None:
     """Train a model; the end of a run is a bundle. KERAS_BACKEND chooses tensorflow or jax."""
-    from derm import commands
+    from derm.cli import commands
 
-    commands.train(config, preset=preset, data=data, assign=assign or [], run=run, resume=resume)
+    commands.train(config, preset=preset, data=data, exclude=exclude, split_file=split_file,
+                   assign=assign or [], run=run, resume=resume)
 
 
 @app.command()
@@ -48,7 +53,7 @@ def predict(
     submission: Annotated[Path | None, typer.Option(help="Write a competition file: md5hash,label.")] = None,
 ) -> None:
     """What each photograph may show. Exit status 1 if one could not be read; the rest go on."""
-    from derm import commands
+    from derm.cli import commands
 
     raise typer.Exit(commands.predict(paths, model=model, top=top, as_json=as_json, cam=cam, out=out,
                                       submission=submission))
@@ -63,7 +68,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """How good a model is, overall and by skin type, each figure with n and a 95 % interval."""
-    from derm import commands
+    from derm.cli import commands
 
     commands.evaluate(model, data=data, split=split, out=out, as_json=as_json)
 
@@ -72,7 +77,7 @@ def evaluate(
 def models(context: typer.Context, as_json: Json = False) -> None:
     """List the models there are."""
     if context.invoked_subcommand is None:
-        from derm import commands
+        from derm.cli import commands
 
         commands.list_models(as_json=as_json)
 
@@ -80,7 +85,7 @@ def models(context: typer.Context, as_json: Json = False) -> None:
 @models_app.command()
 def verify(name: Annotated[str | None, typer.Argument(help="One model (default: all).")] = None) -> None:
     """Check every file of every model against its hash. Exit status 1 if one is damaged."""
-    from derm import commands
+    from derm.cli import commands
 
     raise typer.Exit(commands.verify_models(name))
 

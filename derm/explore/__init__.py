@@ -1,0 +1,1 @@
+"""What a data set holds and leaves out, as small tables with n and intervals. pandas only; no pages."""
