@@ -5,4 +5,5 @@ import streamlit as st
 st.set_page_config(page_title="Derm", page_icon=":material/dermatology:", layout="wide")
 st.navigation([
     st.Page("pages/diagnose.py", title="Diagnose", icon=":material/dermatology:", default=True),
+    st.Page("pages/explore.py", title="Explore", icon=":material/grid_view:"),
 ], position="top").run()

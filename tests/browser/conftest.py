@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,17 +27,24 @@ ARTEFACTS = PROJECT / "test-artifacts"
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the app, with a tiny bundle as its only model."""
+    """The address of the app, with a tiny bundle as its only model and no data."""
     folder = tmp_path_factory.mktemp("server")
     make_bundle(folder / "models" / "tiny", size=96)
+    with serve(folder, DERM_MODELS=str(folder / "models"), DERM_DATA=str(folder / "none")) as address:
+        yield address
+
+
+@contextmanager
+def serve(folder: Path, **environment: str) -> Iterator[str]:
+    """The address of an app of its own; its log is in `folder`. It ends with the block."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.headless", "true",
                "--server.address", "127.0.0.1", "--server.port", str(port)]
     with (folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen(command, cwd=PROJECT, env=os.environ | {"DERM_MODELS": str(folder / "models")},
-                                   stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=PROJECT, env=os.environ | environment, stdout=log,
+                                   stderr=subprocess.STDOUT)
         try:
             _wait(f"http://127.0.0.1:{port}", process, folder / "log.txt")
             yield f"http://127.0.0.1:{port}"
@@ -73,15 +81,15 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture
 def visit(server: str, browser: object) -> Iterator[Callable[..., object]]:
-    """Opens the app in a window of its own: visit(width=390, scheme="dark") -> page."""
+    """Opens the app in a window of its own: visit("explore", width=390, scheme="dark") -> page."""
     contexts = []
 
-    def visit(*, width: int = 1440, scheme: str = "light") -> object:
+    def visit(path: str = "", *, width: int = 1440, scheme: str = "light", at: str = server) -> object:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)
-        page.goto(server)
+        page.goto(f"{at}/{path}")
         return page
 
     yield visit
