@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from derm.datasets.reading import files, has_columns, listing, read_csv
 from derm.datasets.source import Adapter, Source
-from derm.datasets.table import Dataset, canonical, fingerprint, has_columns, listing, read_csv, scale
-from derm.errors import DatasetError
+from derm.datasets.table import Dataset, canonical, fingerprint, mark_missing, scale, slug
+from derm.errors import DatasetError, first_five
 
 MARK = "train.csv"
 WRONGLY_LABELLED = "3 Wrongly labelled"
@@ -32,8 +34,8 @@ _LABELS = ("label", "nine_partition_label", "three_partition_label")
 def load(root: Path) -> Dataset:
     """The competition's photographs: train.csv, and test.csv (no labels) where it is there.
 
-    `x_excluded` marks rows that the publisher calls wrongly labelled. Raises `DatasetError` for anything
-    missing or contradictory, naming the first five.
+    `x_excluded` marks rows that the publisher calls wrongly labelled. Photographs that are missing or in
+    another label's folder are problems. Raises `DatasetError` for CSV files that cannot be used.
     """
     root = Path(root)
     if not (root / MARK).is_file():
@@ -42,10 +44,18 @@ def load(root: Path) -> Dataset:
     frame = _train(root / MARK)
     if (root / "test.csv").is_file():
         frame = pd.concat([frame, _test(root / "test.csv")], ignore_index=True).fillna("")
-    table = _table(frame)
-    sizes = _sizes(root)
+    held = {f"{folder}/{name}": size for folder in ("train/train", "test/test")
+            for name, size in files(root / folder).items()}
+    sizes = {name: size for name, size in held.items() if name.endswith(".jpg")}
+    table, lost = mark_missing(_table(frame), sizes)
+    problems = _misplaced(root, table, sizes)
+    if lost:
+        problems.append(DatasetError(f"{root}: photographs named in the CSV files are missing. Unpack the "
+                                     "download again, or remove their rows", lost))
+    others = sorted(held.keys() - sizes.keys())
+    notes = (f"Files left out, as they are not photographs {first_five(others)}.",) if others else ()
     return Dataset(SOURCE, root, table, tuple(table["condition"].cat.categories), fingerprint(table, sizes),
-                   problems=_problems(root, table, sizes))
+                   notes=notes, problems=tuple(problems))
 
 
 def _train(path: Path) -> pd.DataFrame:
@@ -66,8 +76,8 @@ def _table(frame: pd.DataFrame) -> pd.DataFrame:
     return canonical(pd.DataFrame({
         "image_id": frame["md5hash"], "path": frame["path"], "group_id": frame["md5hash"],
         "condition": frame["label"], "split": frame["split"], "qc": frame["qc"],
-        "partition3": _slug(frame["three_partition_label"]),
-        "partition9": _slug(frame["nine_partition_label"]),
+        "partition3": slug(frame["three_partition_label"]),
+        "partition9": slug(frame["nine_partition_label"]),
         "fst": scale(frame, "fitzpatrick_scale", ids="md5hash"),
         "fst_other": scale(frame, "fitzpatrick_centaur", ids="md5hash"),
         "x_ddi_scale": frame["ddi_scale"].mask(frame["ddi_scale"].isin(["-1", ""])).astype("category"),
@@ -75,39 +85,17 @@ def _table(frame: pd.DataFrame) -> pd.DataFrame:
         **{f"x_{column}": frame[column] for column in further}}))
 
 
-def _slug(text: pd.Series) -> pd.Series:
-    return text.str.lower().str.replace(" ", "-")
-
-
-def _sizes(root: Path) -> dict[str, int]:
-    """Bytes of every photograph on disk by its path relative to root; one listing a folder."""
-    train = root / "train" / "train"
-    labels = [p.name for p in train.iterdir() if p.is_dir()] if train.is_dir() else []
-    sizes: dict[str, int] = {}
-    for folder in (*(f"train/train/{label}" for label in labels), "test/test"):
-        if (root / folder).is_dir():
-            with os.scandir(root / folder) as entries:
-                sizes |= {f"{folder}/{e.name}": e.stat().st_size for e in entries if e.name.endswith(".jpg")}
-    return sizes
-
-
-def _problems(root: Path, table: pd.DataFrame, sizes: dict[str, int]) -> tuple[DatasetError, ...]:
+def _misplaced(root: Path, table: pd.DataFrame, names: Iterable[str]) -> list[DatasetError]:
     train = table[table["split"] == "train"]
     labels = dict(zip(train["image_id"], train["condition"], strict=True))
-    misplaced = []
-    for path in sizes:
-        folder, file = os.path.split(path)
+    found = []
+    for name in names:
+        folder, file = os.path.split(name)
         label = labels.get(file.removesuffix(".jpg"))
         if label and folder.startswith("train/") and folder != f"train/train/{label}":
-            misplaced.append(f"{path} is {label}")
-    found = []
-    if misplaced:
-        found.append(DatasetError(f"{root}: photographs in a folder that disagrees with their label in {MARK}. "
-                                  "Move or remove them", sorted(misplaced)))
-    if missing := sorted(set(table["path"]) - sizes.keys()):
-        found.append(DatasetError(f"{root}: photographs named in the CSV files are missing. Unpack the download "
-                                  "again, or remove their rows", missing))
-    return tuple(found)
+            found.append(f"{name} is {label}")
+    return [DatasetError(f"{root}: photographs in a folder that disagrees with their label in {MARK}. Move or "
+                         "remove them", sorted(found))] if found else []
 
 
 def recognise(root: Path) -> bool:

@@ -66,16 +66,17 @@ def test_fingerprint_follows_labels_skin_types_and_files(tiny_ajl):
 
 
 BREAKS = {
-    "no train.csv": (lambda root: (root / "train.csv").rename(root / "HAM10000_metadata.csv"),
-                     "no known data set; found HAM10000_metadata.csv, .*train.csv"),
+    "no train.csv": (lambda root: (root / "train.csv").rename(root / "labels.csv"),
+                     "no train.csv; found labels.csv, test, test.csv, train. Name the AJL folder as published"),
     "another set's train.csv": (lambda root: (root / "train.csv").write_text("lesion_id,image_id,dx\nH1,I1,mel\n"),
                                 r"columns are missing; found lesion_id, .*\(8 in all: md5hash, "),
     "missing column": (lambda root: edit(root / "train.csv", ",qc,", ",quality,"), r"\(1 in all: qc\)"),
     "missing column in test.csv": (lambda root: edit(root / "test.csv", "ddi_scale", "ddi"),
                                    r"test.csv.*\(1 in all: ddi_scale\)"),
-    "empty file": (lambda root: (root / "train.csv").write_text(""), "not a readable CSV file"),
+    "empty file": (lambda root: (root / "train.csv").write_text(""), "train.csv: an empty file"),
     "binary file": (lambda root: (root / "train.csv").write_bytes(b"PK\xff\xfe"), "not a readable CSV file"),
-    "too many cells": (lambda root: edit(root / "train.csv", ",,12", ",,12,7,7"), "not a readable CSV file"),
+    "too many cells": (lambda root: edit(root / "train.csv", ",,12", ",,12,7,7"),
+                       r"train.csv: row 2 \(the header is row 1\) has 10 cells; the header has 8"),
     "only a header": (lambda root: (root / "test.csv").write_text(
         "md5hash,fitzpatrick_scale,fitzpatrick_centaur,qc,ddi_scale\n"), "no rows"),
     "skin type 7": (lambda root: edit(root / "train.csv", "b1,4,", "b1,7,"),
@@ -84,15 +85,18 @@ BREAKS = {
     "skin type in words": (lambda root: edit(root / "train.csv", "b1,4,", "b1,IV,"), "b1: 'IV'"),
     "no label": (lambda root: edit(root / "train.csv", ",keloid,", ",,"), r"without a label.*\(1 in all: b1\)"),
     "unknown partition": (lambda root: edit(root / "train.csv", "dermal,benign", "dermal,harmless"), "harmless"),
-    "repeated id": (lambda root: edit(root / "train.csv", "a0,1,2", "b1,1,2"), r"unique.*\(1 in all: b1\)"),
-    "id in train and test": (lambda root: edit(root / "test.csv", "c2", "a0"), r"unique.*\(1 in all: a0\)"),
+    "repeated id": (lambda root: edit(root / "train.csv", "a0,1,2", "b1,1,2"),
+                    r"unique; .*two labels.*\(1 in all: b1: melanoma and keloid\)"),
+    "id in train and test": (lambda root: edit(root / "test.csv", "c2", "a0"),
+                             r"unique; .*two rows.*\(1 in all: a0\)"),
     "blank id": (lambda root: edit(root / "train.csv", "a0,1,2", ",1,2"), "1 rows have no image id"),
     "missing image": (lambda root: (root / "train/train/acne/NA.jpg").unlink(),
                       r"missing.*\(1 in all: train/train/acne/NA.jpg\)"),
     "missing test image": (lambda root: (root / "test/test/c2.jpg").unlink(), r"\(1 in all: test/test/c2.jpg\)"),
     "wrong folder": (lambda root: (root / "train/train/acne/NA.jpg").rename(root / "train/train/keloid/NA.jpg"),
                      r"disagrees.*\(1 in all: train/train/keloid/NA.jpg is acne\)"),
-    "label that climbs out": (lambda root: edit(root / "train.csv", ",keloid,", ",../../test/test,"), "disagrees"),
+    "label that climbs out": (lambda root: edit(root / "train.csv", ",keloid,", ",../../test/test,"),
+                              r"leave the data set's folder.*\(1 in all: train/train/../../test/test/b1.jpg\)"),
 }
 
 
@@ -101,7 +105,7 @@ def test_one_clear_error(tiny_ajl, name):
     damage, message = BREAKS[name]
     damage(tiny_ajl)
     with pytest.raises(DatasetError, match=re.compile(message, re.DOTALL)):
-        datasets.load(tiny_ajl)
+        datasets.load(tiny_ajl, adapter="ajl")
 
 
 def test_names_the_first_five_and_the_count(tiny_ajl):
