@@ -26,7 +26,6 @@ from derm.datasets.table import (
 )
 from derm.errors import DatasetError, first_five
 from derm.images import EXTENSIONS
-from derm.schema import COLUMNS
 
 SOURCE = Source(
     key="own", name="own data", homepage="", licence="not stated", citation="", images=None,
@@ -51,12 +50,7 @@ def load(root: Path) -> Dataset:
     """
     told = describe(root)
     sizes = {str(PurePosixPath(told.images, name)): size for name, size in files(root / told.images).items()}
-    frame = _listed(root, told) if told.table else _filed(root, told, list(sizes))
-    condition, unmapped = _conditions(root, told, frame["condition"])
-    partition3 = slug(frame["partition3"])
-    table = canonical(frame.assign(
-        condition=condition, partition3=partition3.mask(partition3 == "", condition.map(PARTITION3)),
-        group_id=frame["group_id"].mask(frame["group_id"] == "", frame["image_id"]), x_excluded=False))
+    table, unmapped = _table(root, told, list(sizes))
     table, lost = mark_missing(table, sizes)
     problems = [DatasetError(f"{root}: pictures named in {told.table} are missing. Mend or remove the rows", lost)]
     source = replace(SOURCE, name=told.name or root.resolve().name, licence=told.licence or SOURCE.licence,
@@ -66,8 +60,19 @@ def load(root: Path) -> Dataset:
                    problems=tuple(problems if lost else ()))
 
 
+def _table(root: Path, told: Description, names: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The canonical table and the names of conditions that nobody explains."""
+    frame = _listed(root, told) if told.table else _filed(root, told, names)
+    blank = pd.Series("", index=frame.index, dtype="str")
+    condition, unmapped = _conditions(root, told, frame.get("condition", blank))
+    partition3, group = slug(frame.get("partition3", blank)), frame.get("group_id", blank)
+    return canonical(frame.assign(
+        condition=condition, partition3=partition3.mask(partition3 == "", condition.map(PARTITION3)),
+        group_id=group.mask(group == "", frame["image_id"]), x_excluded=False)), unmapped
+
+
 def _filed(root: Path, told: Description, names: list[str]) -> pd.DataFrame:
-    """A row a picture, with the canonical columns as text."""
+    """A row a picture: image_id, path, condition and split as text."""
     pictures = [PurePosixPath(name) for name in names if PurePosixPath(name).suffix.lower() in _PICTURES]
     folders = [picture.relative_to(told.images).parts[:-1] for picture in pictures]
     if not any(folders):
@@ -77,20 +82,21 @@ def _filed(root: Path, told: Description, names: list[str]) -> pd.DataFrame:
     return pd.DataFrame({
         "image_id": paths, "path": paths, "condition": [parts[-1] if parts else "" for parts in folders],
         "split": [_SPLITS.get(parts[0].lower(), "") if len(parts) > 1 else "" for parts in folders],
-    }).reindex(columns=list(COLUMNS), fill_value="")
+    })
 
 
 def _listed(root: Path, told: Description) -> pd.DataFrame:
-    """The rows of the table by our names, canonical columns as text but for the scales."""
+    """The rows of the table with the columns that dataset.toml names, by our names; as text, but for numbers."""
     raw = read(root / told.table, required=tuple(dict.fromkeys(told.columns.values())), only=True)
     frame = pd.DataFrame({f"x_{key}" if key in FURTHER else key: raw[name] for key, name in told.columns.items()})
-    frame = frame.reindex(columns=[*COLUMNS, *(c for c in frame if c not in COLUMNS)], fill_value="")
-    path = frame["path"].str.replace("\\", "/").str.removeprefix("./")
-    stay_inside(path)
-    frame["path"] = path.mask(path != "", f"{PurePosixPath(told.images)}/" + path) if told.images else path
-    if "image_id" not in told.columns:
+    if "path" in frame:
+        path = frame["path"].str.replace("\\", "/").str.replace(r"^\./", "", regex=True)
+        stay_inside(path)
+        frame["path"] = path.mask(path != "", f"{PurePosixPath(told.images)}/" + path) if told.images else path
+    if "image_id" not in frame:
         frame["image_id"] = frame["path"]
-    frame["split"] = _split(frame)
+    if "split" in frame:
+        frame["split"] = _split(frame["split"].str.lower())
     for column, highest in _SCALES.items():
         if column in frame:
             frame[column] = scale(frame.assign(**{column: spelled_out(frame[column])}), column, ids="image_id",
@@ -100,8 +106,7 @@ def _listed(root: Path, told: Description) -> pd.DataFrame:
     return frame
 
 
-def _split(frame: pd.DataFrame) -> pd.Series:
-    word = frame["split"].str.lower()
+def _split(word: pd.Series) -> pd.Series:
     if unknown := sorted(set(word.unique()) - {"", *_SPLITS}):
         raise DatasetError("split must be train, val, test or blank. Mend these values", unknown)
     return word.replace(_SPLITS)

@@ -94,12 +94,12 @@ def read_csv(path: Path, *, required: Sequence[str], only: bool = False) -> pd.D
         wanted = [name for name in names if name.strip() in required or (name.strip() and not only)]
         odd_quotes = _look_through(path, encoding)
         table = _parse(path, wanted, separator, encoding)
-    except (OSError, ValueError, KeyError, csv.Error) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise DatasetError(f"{path}: not a readable CSV file ({error}). Download it again, or save it as CSV "
                            "in UTF-8.") from error
-    if odd_quotes and any("\n" in str(cell) for cell in table.slice(max(len(table) - 1, 0)).to_pydict().values()):
-        raise DatasetError(f"{path}: row {len(table) + 1} opens a quotation mark that is never closed, so that "
-                           "all rows after it are lost. Close it.")
+    if odd_quotes and any("\n" in str(column[-1]) for column in table.columns if len(table)):
+        raise DatasetError(f"{path}: row {len(table) + 1} opens a quotation mark that is never closed; the rows "
+                           "after it are lost. Close it.")
     return _frame(path, table)
 
 
@@ -135,8 +135,11 @@ def _header(path: Path) -> tuple[list[str], str, str]:
         with path.open(encoding=encoding, newline="") as text:
             head = text.read(_HEAD)
         records = {separator: list(_first_two(head, separator)) for separator in _SEPARATORS}
-    except (UnicodeError, csv.Error) as error:
+    except UnicodeError as error:
         raise DatasetError(f"{path}: not a readable CSV file ({error}). Save it as CSV in UTF-8.") from error
+    except csv.Error as error:  # a cell longer than csv.field_size_limit()
+        raise DatasetError(f"{path}: a cell that seems never to end ({error}). Close the quotation mark in row 1 or "
+                           "2, or save the table as CSV in UTF-8.") from error
     if not records[","]:
         raise DatasetError(f"{path}: an empty file; expected a CSV file with a header. Download it again.")
     # The one that cuts the first row into as many cells as the header; then, into the most.

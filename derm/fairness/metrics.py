@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
 
 from derm.errors import DatasetError
 from derm.schema import FST_GROUPS, PROBABILITY_PREFIX
@@ -98,7 +99,7 @@ def summary(predictions: pd.DataFrame, *, n_boot: int = 2000, seed: int = 0,
     np.add.at(counts, (truth, top3[:, 0]), 1)
     point = scores(Tallies(counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)))
     drawn = scores(resample(counts, n_boot=n_boot, seed=seed))
-    figures = {name: _percentile(float(point[name]), drawn[name], n, level) for name in point}
+    figures = {name: percentile(float(point[name]), drawn[name], n, level) for name in point}
     figures["accuracy"] = proportion(int((top3[:, 0] == truth).sum()), n, level=level)
     figures["top3"] = proportion(int((top3 == truth[:, None]).any(axis=1).sum()), n, level=level)
     figures["ece"] = calibration_error(p.max(axis=1), top3[:, 0] == truth, n_boot=n_boot, seed=seed,
@@ -126,7 +127,7 @@ def by_condition(predictions: pd.DataFrame, *, n_boot: int = 2000, seed: int = 0
     for i, name in enumerate(classes):
         n = int(tallies.truth[i])
         found[name] = {"sensitivity": proportion(int(tallies.right[i]), n, level=level),
-                       "f1": _percentile(float(point[i]), drawn[:, i], n, level)}
+                       "f1": percentile(float(point[i]), drawn[:, i], n, level)}
     return found
 
 
@@ -154,11 +155,24 @@ def skin_type_group(fst: pd.Series) -> pd.Series:
 
 
 def proportion(hits: int, n: int, *, level: float = 0.95) -> Figure:
-    """hits / n with Wilson's score interval (Wilson 1927, J. Am. Stat. Assoc. 22:209-212)."""
+    """hits / n with Wilson's score interval, as `proportions`."""
     if n < TOO_FEW:
         return Figure(None, None, None, n)
-    interval = binomtest(hits, n).proportion_ci(level, method="wilson")
-    return Figure(hits / n, float(interval.low), float(interval.high), n)
+    value, low, high = (float(number) for number in proportions(hits, n, level=level))
+    return Figure(value, low, high, n)
+
+
+def proportions(hits: ArrayLike, n: ArrayLike, *,
+                level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """hits / n and Wilson's score interval, low and high (Wilson 1927, J. Am. Stat. Assoc. 22:209-212), float64
+    of the shape that hits and n have together; NaN where n is below TOO_FEW."""
+    hits, n = np.broadcast_arrays(np.asarray(hits, dtype=np.float64), np.asarray(n, dtype=np.float64))
+    n = np.where(n < TOO_FEW, np.nan, n)
+    share, z2 = hits / n, ndtri((1 + level) / 2) ** 2
+    centre = (hits + z2 / 2) / (n + z2)
+    half = np.sqrt(z2 * (share * (1 - share) * n + z2 / 4)) / (n + z2)
+    # Exactly 0 and 1 where nobody or everybody is hit: rounding must not leave 1e-17.
+    return share, np.where(hits == 0, 0 * n, centre - half), np.where(hits == n, 1.0, centre + half)
 
 
 def resample(counts: np.ndarray, *, n_boot: int, seed: int) -> Tallies:
@@ -245,7 +259,8 @@ def _labelled(predictions: pd.DataFrame) -> tuple[np.ndarray, tuple[str, ...], n
     return truth, classes, np.pad(p, ((0, 0), (0, len(unknown))))
 
 
-def _percentile(value: float, drawn: np.ndarray, n: int, level: float) -> Figure:
+def percentile(value: float, drawn: np.ndarray, n: int, level: float = 0.95) -> Figure:
+    """`value`, measured on n things, with the interval that holds `level` of its bootstrap replicates `drawn`."""
     drawn = drawn[np.isfinite(drawn)]
     if n < TOO_FEW or np.isnan(value) or not len(drawn):
         return Figure(None, None, None, n)

@@ -42,6 +42,11 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#+!|~$:&-])", r"\\\1", text)
 
 
+def sentences(texts: Sequence[str]) -> None:
+    """A list of plain sentences; nothing in them is markup."""
+    st.html(f'<ul class="derm-said">{"".join(f"<li>{escape(text)}</li>" for text in texts)}</ul>')
+
+
 def skin_type_picker() -> SkinType | None:
     """Six swatches and 'Not sure'; None for the latter. Asked, never guessed from the photograph."""
     options = [skin.name for skin in SkinType] + [_NOT_SURE]

@@ -58,11 +58,51 @@ _CSS = """
 .derm-note { margin: .4rem 0 0; padding: .8rem 1rem; border-radius: .3rem .6rem .6rem .3rem;
   border-left: 3px solid var(--derm-accent);
   background: color-mix(in srgb, var(--derm-accent) 8%, transparent); }
+[class*="st-key-derm-tiles"] { display: grid; gap: .6rem;
+  grid-template-columns: repeat(auto-fit, minmax(9.75rem, 1fr)); }
+[class*="st-key-derm-tiles"] > div { width: auto !important; }
+[class*="st-key-derm-tiles"] [data-testid="stMetric"] { padding: .6rem .8rem .65rem; border-radius: .6rem;
+  border: 1px solid color-mix(in srgb, currentColor 15%, transparent); height: 100%; }
+[class*="st-key-derm-tiles"] [data-testid="stMetricLabel"] * { white-space: normal; overflow: visible; }
+[class*="st-key-derm-tiles"] [data-testid="stMetricValue"] { font-size: 1.5rem; line-height: 1.35;
+  font-variant-numeric: tabular-nums; }
+[class*="st-key-derm-tiles"] [data-testid="stMetricDelta"] { background: none; padding: 0; border-radius: 0;
+  color: inherit; opacity: .75; font-size: .8rem; }
+[class*="st-key-derm-tiles"] [data-testid="stMetricDelta"] * { white-space: normal; overflow: visible; }
+[class*="st-key-files-"] button { font-size: .85rem; min-height: 2rem; padding: 0; opacity: .75; }
+.derm-filtered { display: flex; flex-wrap: wrap; align-items: center; gap: .35rem .8rem; }
+.stHtml .derm-filtered ul { display: flex; flex-wrap: wrap; gap: .35rem; list-style: none; margin: 0; padding: 0; }
+.derm-filtered li { font-size: .85rem; padding: .1rem .65rem; border-radius: 1rem; margin: 0;
+  border: 1px solid color-mix(in srgb, var(--derm-accent) 45%, transparent);
+  background: color-mix(in srgb, var(--derm-accent) 8%, transparent); overflow-wrap: anywhere; }
+.stHtml .derm-said { margin: 0; padding-left: 1.1rem; font-size: .94rem; display: grid; gap: .3rem;
+  max-width: 46rem; }
+.stHtml .derm-said li { margin: 0; padding: 0; }
 .st-key-skin_type [data-variant="pills"] { min-width: 2.75rem; min-height: 2.6rem;
   justify-content: center;
   border: 1px solid color-mix(in srgb, currentColor 25%, transparent); }
 @media (max-width: 640px) {
-  .st-key-skin_type [data-variant="pills"] { min-width: 2.45rem; padding-left: .4rem; padding-right: .4rem; }
+  [class*="st-key-derm-tiles"] { display: grid; gap: .6rem;
+  grid-template-columns: repeat(auto-fit, minmax(9.75rem, 1fr)); }
+[class*="st-key-derm-tiles"] > div { width: auto !important; }
+[class*="st-key-derm-tiles"] [data-testid="stMetric"] { padding: .6rem .8rem .65rem; border-radius: .6rem;
+  border: 1px solid color-mix(in srgb, currentColor 15%, transparent); height: 100%; }
+[class*="st-key-derm-tiles"] [data-testid="stMetricLabel"] * { white-space: normal; overflow: visible; }
+[class*="st-key-derm-tiles"] [data-testid="stMetricValue"] { font-size: 1.5rem; line-height: 1.35;
+  font-variant-numeric: tabular-nums; }
+[class*="st-key-derm-tiles"] [data-testid="stMetricDelta"] { background: none; padding: 0; border-radius: 0;
+  color: inherit; opacity: .75; font-size: .8rem; }
+[class*="st-key-derm-tiles"] [data-testid="stMetricDelta"] * { white-space: normal; overflow: visible; }
+[class*="st-key-files-"] button { font-size: .85rem; min-height: 2rem; padding: 0; opacity: .75; }
+.derm-filtered { display: flex; flex-wrap: wrap; align-items: center; gap: .35rem .8rem; }
+.stHtml .derm-filtered ul { display: flex; flex-wrap: wrap; gap: .35rem; list-style: none; margin: 0; padding: 0; }
+.derm-filtered li { font-size: .85rem; padding: .1rem .65rem; border-radius: 1rem; margin: 0;
+  border: 1px solid color-mix(in srgb, var(--derm-accent) 45%, transparent);
+  background: color-mix(in srgb, var(--derm-accent) 8%, transparent); overflow-wrap: anywhere; }
+.stHtml .derm-said { margin: 0; padding-left: 1.1rem; font-size: .94rem; display: grid; gap: .3rem;
+  max-width: 46rem; }
+.stHtml .derm-said li { margin: 0; padding: 0; }
+.st-key-skin_type [data-variant="pills"] { min-width: 2.45rem; padding-left: .4rem; padding-right: .4rem; }
 }
 .st-key-skin_type [data-variant="pills"][data-selected] { border-color: var(--derm-accent);
   box-shadow: inset 0 0 0 3px var(--derm-accent), inset 0 0 0 5px light-dark(#fff, #101a1d); }

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 from sklearn import metrics as oracle
 
 from derm.errors import DatasetError
@@ -93,6 +94,19 @@ def test_replicates_do_not_depend_on_how_much_is_held_at_once(monkeypatch: pytes
 def test_wilson_interval_is_the_published_one(hits: int, n: int, low: float, high: float) -> None:
     figure = metrics.proportion(hits, n)
     assert (figure.value, figure.low, figure.high) == pytest.approx((hits / n, low, high), abs=5e-5)
+
+
+def test_many_wilson_intervals_at_once_are_scipys() -> None:
+    hits, n = np.array([[0, 7, 29], [5, 20, 100]]), np.array([[20, 21, 29], [19, 400, 1000]])
+    share, low, high = metrics.proportions(hits, n, level=0.9)
+    for at in np.ndindex(hits.shape):
+        expected = binomtest(int(hits[at]), int(n[at])).proportion_ci(0.9, method="wilson")
+        if n[at] < metrics.TOO_FEW:
+            assert np.isnan([share[at], low[at], high[at]]).all()
+        else:
+            assert (share[at], low[at], high[at]) == pytest.approx((hits[at] / n[at], *expected))
+    assert low[0, 0] == 0
+    assert high[0, 2] == 1
 
 
 def test_calibration_error_by_hand() -> None:

@@ -1,0 +1,89 @@
+"""Who said which skin type, and whether they agree: a matrix for each pair, and the pixels' own estimate."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from derm.explore import agreement
+from derm.explore.agreement import Agreement, Reading
+from derm.fairness.metrics import Figure
+from derm.ui import plots, words
+from derm.ui.components import plain
+from derm.ui.explore import exports
+from derm.ui.explore.view import View
+
+_ESTIMATED = Reading("", "", "", "Estimated from the picture", "Annotated")
+
+
+def panel(view: View) -> None:
+    """Each pair of readings that the filtered pictures have, then the estimated angle against the annotation."""
+    readings = agreement.readings(view.table, source=view.dataset.source.key)
+    if not readings:
+        st.info("These pictures have one reading of the skin type at most, so there is nothing to compare it "
+                "with. Reset the filters, or choose a data set with two readings, such as Fitzpatrick17k.")
+    for reading in readings:
+        st.subheader(plain(reading.title), anchor=False)
+        _agreement(view, agreement.agreement(view.table, reading), reading, key=f"agree-{reading.a}-{reading.b}")
+    _angle(view)
+
+
+def _agreement(view: View, found: Agreement, reading: Reading, *, key: str) -> None:
+    """A sentence, the matrix and its figures."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown(_sentence(found, reading))
+        chart = plots.agreement_map(found.matrix, rows=reading.rows, columns=reading.columns)
+        exports.show(view, chart, key=key)
+    with right:
+        _figures(found, key=key)
+        if found.note:
+            st.caption(plain(words.dashed(found.note)))
+
+
+def _sentence(found: Agreement, reading: Reading) -> str:
+    a, b = plain(reading.rows), plain(reading.columns)
+    if found.exact.value is None or found.within_one.value is None:
+        return f"Only {found.n} pictures have both readings: too few to say how far {a} and {b} agree."
+    return (f"On **{words.share(found.exact.value)}** of {found.n:,} pictures {a} and {b} say the same; on "
+            f"**{words.share(found.within_one.value)}** they are at most one step apart.")
+
+
+def _figures(found: Agreement, *, key: str) -> None:
+    with st.container(key=f"derm-tiles-{key}"):
+        _share("Exactly the same", found.exact, "The share of pictures on which both say the same.")
+        _share("Within one step", found.within_one, "The share on which they differ by one step at most.")
+        _kappa("Kappa", found.kappa, "Agreement beyond chance (Cohen): 1 is full, 0 is what guessing would give.")
+        _kappa("Weighted kappa", found.weighted_kappa,
+               "The same, but a near miss counts less than a far one (quadratic weights).")
+
+
+def _share(label: str, figure: Figure, explained: str) -> None:
+    st.metric(label, words.percent(figure), words.spread(figure), delta_color="off", delta_arrow="off",
+              help=explained)
+
+
+def _kappa(label: str, figure: Figure, explained: str) -> None:
+    value = figure.text if figure.value is None else f"{figure.value:.2f}"
+    st.metric(label, value, words.spread(figure, shares=False), delta_color="off", delta_arrow="off",
+              help=explained)
+
+
+def _angle(view: View) -> None:
+    from derm.skintone import LIMITS
+
+    st.subheader("Estimated from the picture", anchor=False)
+    found = agreement.ita_agreement(view.table) if "ita" in view.table else None
+    if found is None:
+        st.info("The angle of these pictures has not been measured"
+                + (" yet: this part fills in by itself when measuring is done." if view.pictures else
+                   ": none of them is on disk. `derm data list` says how to get them."))
+        return
+    st.caption("The individual typology angle (ITA) says how light the skin in a picture looks: about 60 degrees "
+               "for very light skin, below −30 for very dark. A box holds the middle half of a type's pictures.")
+    boxes = agreement.ita_by_type(view.table)
+    if pd.notna(boxes["median"]).any():
+        exports.show(view, plots.ita_boxes(boxes), key="ita")
+    _agreement(view, found, _ESTIMATED, key="ita-agree")
+    with st.expander("What the angle cannot tell"):
+        st.markdown(plain(LIMITS))

@@ -1,0 +1,102 @@
+"""`derm data check` and `derm data card` as a person or a script uses them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from derm import cli
+from derm.settings import settings
+
+KEYS = {"name", "adapter", "root", "images", "on_disk", "conditions", "fst", "missing", "quality", "unreadable",
+        "duplicates", "unmapped", "notes", "errors", "warnings"}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DERM_CACHE", str(tmp_path_factory.mktemp("cache")))
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+def run(*arguments: object) -> int:
+    """The exit status of `derm data ...`."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["data", *(str(argument) for argument in arguments)])
+    return int(ended.value.code or 0)
+
+
+def test_check_prints_one_table(drawn_root, capsys):
+    assert run("check", drawn_root) == 0
+    said = capsys.readouterr()
+    text = " ".join(said.out.split())
+    for part in ("AJL 2025 (ajl)", "40 (36 train, 4 test), 40 on disk", "Skin type known 0.90 [0.77-0.96], n = 40",
+                 "Scale v Centaur the same in 0.5", "No picture on V-VI none: every condition has some",
+                 "Under 20 on V-VI acne 3", "condition 4", "warning Wrongly labelled, says the publisher (1 in all:",
+                 "0 errors, "):
+        assert part in text
+    assert said.err == ""
+
+
+def test_check_json_has_stable_keys(drawn_root, capsys):
+    assert run("check", drawn_root, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == KEYS
+    assert found["adapter"] == "ajl"
+    assert found["images"] == found["on_disk"] == 40
+    assert found["conditions"] == {"acne": 12, "eczema": 12, "melanoma": 12}
+    assert found["fst"]["known"]["n"] == 40
+    assert sum(found["fst"]["types"].values()) == 40
+    assert found["fst"]["agreement"][0]["title"] == "Scale v Centaur"
+    assert found["missing"]["condition"] == 4
+    assert set(found["duplicates"]) == {"pairs", "groups", "images", "across_splits", "conflicting"}
+    assert found["errors"] == []
+
+
+def test_errors_end_with_status_1(tiny_ajl, capsys):
+    (tiny_ajl / "train/train/melanoma/a0.jpg").write_bytes(b"nothing")
+    assert run("check", tiny_ajl) == 1
+    assert "ERROR" in capsys.readouterr().out
+    assert run("check", tiny_ajl, "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["unreadable"] == ["a0"]
+    assert len(found["errors"]) == 1
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_is_no_data_set_is_an_error_too(tmp_path, capsys, as_json):
+    assert run("check", tmp_path, *["--json"] * as_json) == 1
+    said = capsys.readouterr()
+    if as_json:
+        found = json.loads(said.out)
+        assert set(found) == KEYS
+        assert "no known data set" in found["errors"][0]
+    else:
+        assert said.out == ""
+        assert "no known data set" in said.err
+
+
+def test_an_unknown_adapter_is_status_2(tiny_ajl, capsys):
+    assert run("check", tiny_ajl, "--adapter", "nobody") == 2
+    assert "No adapter 'nobody'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "begins"), [("card.md", "# Datasheet: AJL 2025"), ("sub/card.html", "<!doctype")])
+def test_card_is_written(drawn_root, tmp_path: Path, capsys, name, begins):
+    assert run("card", drawn_root, "--out", tmp_path / name) == 0
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
+    assert str(tmp_path / name) in capsys.readouterr().out
+
+
+def test_card_is_printed(drawn_root, capsys):
+    assert run("card", drawn_root) == 0
+    assert capsys.readouterr().out.startswith("# Datasheet: AJL 2025\n")
+
+
+def test_names_in_brackets_are_no_markup(tiny_ajl, capsys):
+    (tiny_ajl / "train/train/acne/[red]x.db").write_bytes(b"x")
+    assert run("check", tiny_ajl) == 0
+    assert "[red]x.db" in capsys.readouterr().out
