@@ -71,30 +71,30 @@ def _summary(found: Findings) -> Iterator[str]:
 
 
 def _identity(found: Findings) -> Iterator[str]:
-    data = found.dataset
-    source = data.source
+    source = found.dataset.source
+    how = [f"({i}) {step}" for i, step in enumerate(source.how, 1)]
     yield from _table([
         ("", ""), ("Name", source.name), ("Homepage", source.homepage), ("Licence", source.licence),
         ("Citation", source.citation),
         ("Pictures as published", f"{source.images:,}" if source.images else "not stated"),
-        ("How to get it", " ".join(source.how) or "not stated"), ("Skin type", source.skin_type),
-        ("Splits", _listed(data.table["split"].value_counts()) or "none published")])
+        ("How to get it", " ".join(how) or "not stated"), ("Skin type", source.skin_type),
+        ("Splits", _listed(found.table["split"].value_counts()) or "none published")])
     yield from ("", f"Not told by the files, so not known here: {'; '.join(_UNTOLD)}. Ask the publisher, or read "
                     "the citation, before relying on it.")
 
 
 def _people(found: Findings) -> Iterator[str]:
     table = found.table
-    readings = [("Fitzpatrick type", "fst"), ("by the other annotator", "fst_other"),
-                ("by the person", "x_fst_self")]
-    told = {title: _shares(table, column) for title, column in readings
+    first, second = agreement.ANNOTATORS.get(found.dataset.source.key, ("Annotated", "Second annotator"))
+    columns = {first: "fst", second: "fst_other", "Self-reported": "x_fst_self"}
+    told = {title: _shares(table, column) for title, column in columns.items()
             if column in table and table[column].notna().any()}
     if told:
-        yield from _table([("", *told), *((value, *(column.get(value, "0") for column in told.values()))
+        yield from _table([("Fitzpatrick type", *told), *((value, *(column.get(value, "0") for column in told.values()))
                                           for value in (*NUMERALS, MISSING))])
         yield ""
     yield from _table([("Skin-type group", "Pictures", "Share of those known"),
-                       *((group, f"{n:,}", proportion(n, found.groups.sum()).text)
+                       *((group, f"{n:,}", _percent(n, found.groups.sum()))
                          for group, n in found.groups.items())])
     for column in _TOLD:
         if column in table and table[column].notna().any():
@@ -145,7 +145,7 @@ def _labels(found: Findings) -> Iterator[str]:
 
 
 def _missing(found: Findings) -> Iterator[str]:
-    rows = [(row.column, f"{row.missing:,}", proportion(row.missing, row.n).text)
+    rows = [(row.column, f"{row.missing:,}", _percent(row.missing, row.n))
             for row in found.missingness.itertuples() if row.missing and not row.yes_or_blank]
     if rows:
         yield from _table([("Column", f"Missing of {len(found.table):,}", "Share"), *rows])
@@ -174,7 +174,7 @@ def _quality(found: Findings) -> Iterator[str]:
     there = int(found.table["path"].notna().sum())
     counted = {"unreadable": found.unreadable} | dict(found.flags)
     yield from _table([("Flag", f"Pictures of {there:,}", "Share"),
-                       *((word, f"{len(ids):,}", proportion(len(ids), there).text)
+                       *((word, f"{len(ids):,}", _percent(len(ids), there))
                          for word, ids in counted.items())])
     boxes = agreement.ita_by_type(found.table)
     if boxes["n"].sum():
@@ -193,16 +193,16 @@ def _limits(found: Findings) -> Iterator[str]:
 def _values(table: pd.DataFrame, column: str) -> Iterator[str]:
     spread = counts.distribution(table, column).sort_values("n", ascending=False, kind="stable")
     shown, rest = spread.head(_MOST), spread.iloc[_MOST:]
-    rows = [(str(row.value), f"{row.n:,}", proportion(row.n, len(table)).text) for row in shown.itertuples()]
+    rows = [(str(row.value), f"{row.n:,}", _percent(row.n, len(table))) for row in shown.itertuples()]
     if len(rest):
-        rows.append((f"{len(rest):,} other values", f"{rest['n'].sum():,}",
-                     proportion(int(rest["n"].sum()), len(table)).text))
+        others = int(rest["n"].sum())
+        rows.append((f"{len(rest):,} other values", f"{others:,}", _percent(others, len(table))))
     title = column.removeprefix("x_").replace("_", " ").capitalize()
     yield from _table([(title, "Pictures", "Share of all"), *rows])
 
 
 def _shares(table: pd.DataFrame, column: str) -> dict[str, str]:
-    return {row.value: f"{row.n:,}: {proportion(row.n, len(table)).text}"
+    return {row.value: f"{row.n:,}: {_percent(row.n, len(table))}"
             for row in counts.distribution(table, column).itertuples()}
 
 
@@ -213,9 +213,16 @@ def _box(row: tuple) -> tuple[str, ...]:
 
 
 def _share(hits: int, n: int) -> str:
-    """'65 of 1,227 pictures (0.05 [0.04-0.07])'; under TOO_FEW without the share."""
+    """'65 of 1,227 pictures (5.3 % [4.2-6.7])'; under TOO_FEW without the share."""
+    return f"{hits:,} of {n:,} pictures" + (f" ({_percent(hits, n)})" if n >= TOO_FEW else "")
+
+
+def _percent(hits: int, n: int) -> str:
+    """'5.3 % [4.2-6.7]' or 'too few': some of these shares are so small that two decimals say nothing."""
     figure = proportion(hits, n)
-    return f"{hits:,} of {n:,} pictures" + (f" ({figure.text})" if figure.value is not None else "")
+    if figure.value is None or figure.low is None or figure.high is None:
+        return figure.text
+    return f"{100 * figure.value:.1f} % [{100 * figure.low:.1f}-{100 * figure.high:.1f}]"
 
 
 def _listed(sizes: pd.Series) -> str:

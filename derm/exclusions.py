@@ -5,14 +5,15 @@ A list is a CSV with the columns image_id and reason. Knows files; no pictures.
 
 from __future__ import annotations
 
-import os
-import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock
 
+from derm import atomic
 from derm.datasets.table import read_csv
+from derm.errors import DatasetError
 
 COLUMNS = ("image_id", "reason")
 
@@ -23,7 +24,18 @@ def read(path: Path) -> pd.DataFrame:
     Raises `DatasetError` for a file that is not a CSV with a column image_id.
     """
     frame = read_csv(path, required=COLUMNS[:1])
-    return frame.reindex(columns=list(COLUMNS), fill_value="").drop_duplicates("image_id", ignore_index=True)
+    listed = frame.reindex(columns=list(COLUMNS), fill_value="").drop_duplicates("image_id")
+    return listed[listed["image_id"] != ""].reset_index(drop=True)
+
+
+def ids(path: Path, *, known: Collection[str]) -> frozenset[str]:
+    """The image ids on the list. Raises `DatasetError` as `read` does, and for ids that are not among those
+    `known`: a list for another data set would leave out nothing, and nobody would notice."""
+    listed = frozenset(read(path)["image_id"])
+    if strange := sorted(listed - frozenset(known)):
+        raise DatasetError(f"{path}: images that are not in this data set; was the list made for another one?",
+                           strange)
+    return listed
 
 
 def mark(path: Path, image_id: str, reason: str | None) -> pd.DataFrame:
@@ -41,11 +53,5 @@ def mark(path: Path, image_id: str, reason: str | None) -> pd.DataFrame:
         if rest.empty:
             path.unlink(missing_ok=True)
         else:
-            _replace(path, rest.to_csv(index=False))
+            atomic.write_bytes(path, rest.to_csv(index=False).encode())
     return rest.reset_index(drop=True)
-
-
-def _replace(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".csv", delete=False, encoding="utf-8") as file:
-        file.write(text)
-    os.replace(file.name, path)

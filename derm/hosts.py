@@ -103,7 +103,7 @@ class Host:
         except (requests.ConnectionError, requests.Timeout) as error:
             raise self._unreachable(error) from error
         except (requests.RequestException, ValueError) as error:
-            raise Final(FAILED, "not an address on the web, or redirected to such") from error
+            raise Final(FAILED, "redirected to something that is no web address") from error
         self._silent = 0
         if response.status_code in (200, 206, 416):
             return response

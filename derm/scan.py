@@ -14,7 +14,6 @@ import pandas as pd
 
 from derm import leaks, quality
 from derm.datasets import Dataset
-from derm.duplicates import merge
 
 Progress = Callable[[int, int], None]
 
@@ -53,7 +52,7 @@ def scan(dataset: Dataset, *, cache: Path | None, progress: Progress | None) -> 
     ids = pd.Index(table["image_id"], name="image_id")
     return Scan(measured.assign(
         flags=measured["flags"].astype("category"), unreadable=unreadable,
-        duplicate_group=_groups(ids, pairs)).set_index(ids), pairs)
+        duplicate_group=_linked(leaks.groups(table, pairs))).set_index(ids), pairs)
 
 
 def joined(table: pd.DataFrame, scan: Scan) -> pd.DataFrame:
@@ -70,6 +69,6 @@ def _stage(progress: Progress | None, stage: int, count: int) -> Progress | None
     return lambda done, todo: progress(stage * count + count * done // max(todo, 1), 2 * count)
 
 
-def _groups(ids: pd.Index, pairs: pd.DataFrame) -> pd.Series:
-    groups = merge(len(ids), ids.get_indexer(pairs["image_a"]), ids.get_indexer(pairs["image_b"]))
+def _linked(groups: np.ndarray) -> pd.Series:
+    """The group numbers, Int64, missing for a group of one."""
     return pd.Series(groups, dtype="Int64").mask(np.bincount(groups)[groups] == 1)

@@ -125,7 +125,7 @@ def _plan(fractions: str) -> tuple[int, tuple[str, ...]]:
     if found := re.fullmatch(r"([2-9]|[1-9]\d|k)-fold", fractions):
         folds = 5 if found[1] == "k" else int(found[1])
         return folds, tuple(f"fold{number}" for number in range(1, folds + 1))
-    raise ConfigError(f"fractions = {fractions!r}; expected {', '.join(FRACTIONS)}, or 2-fold to 99-fold.",
+    raise ConfigError(f"fractions = {fractions!r}; expected one of {', '.join(FRACTIONS)}, or 5-fold (2-fold to 99-fold).",
                       "fractions")
 
 

@@ -245,8 +245,8 @@ def test_a_host_that_refuses_our_name_is_asked_as_a_browser_would(web, tmp_path)
 @pytest.mark.parametrize(("target", "state", "reason"), [
     ("/end", ARRIVED, ""),
     ("/loop", FAILED, "redirected more than 5 times"),
-    ("file:///etc/passwd", FAILED, "not an address on the web, or redirected to such"),
-    ("http://[broken/", FAILED, "not an address on the web, or redirected to such"),
+    ("file:///etc/passwd", FAILED, "redirected to something that is no web address"),
+    ("http://[broken/", FAILED, "redirected to something that is no web address"),
 ])
 def test_redirects_are_followed_on_the_web_and_not_for_ever(web, tmp_path, target, state, reason):
     web.put("/end", BODY)

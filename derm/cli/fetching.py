@@ -87,8 +87,8 @@ def _report(source: Source, folder: Path, outcomes: Sequence[Outcome], *, partia
     """Say what arrived; write what did not to MISSING; the exit status."""
     states = Counter(outcome.state for outcome in outcomes)
     missing = [outcome for outcome in outcomes if not outcome.on_disk]
-    say(f"{source.name}: of {len(outcomes):,} files {states[ARRIVED]:,} arrived, {states[THERE]:,} were there "
-        f"already, {len(missing):,} are not to be had.")
+    say(f"{source.name}: {len(outcomes):,} files; {states[ARRIVED]:,} arrived, {states[THERE]:,} were there before, "
+        f"{len(missing):,} missing.")
     (folder / MISSING).unlink(missing_ok=True)
     if missing:
         for (state, reason), count in Counter((o.state, o.reason) for o in missing).most_common(5):
@@ -98,6 +98,7 @@ def _report(source: Source, folder: Path, outcomes: Sequence[Outcome], *, partia
         (folder / MISSING).write_bytes(csv_bytes(table))
         say(f"Each of them with its address and reason: {folder / MISSING}")
     say(_place(_found(source.key, folder)))
+    say(f"Next: derm data check {folder}")
     return int(bool(missing) and not partial)
 
 
@@ -120,7 +121,10 @@ def _accepted(source: Source, accept_licence: bool) -> bool:
 
 
 def _how(source: Source) -> list[str]:
-    return [f"derm data fetch {source.key}"] if source.key in downloads.PLANS else list(source.how)
+    command = f"derm data fetch {source.key}"
+    if source.key in downloads.PLANS:
+        return [command]
+    return [*([f"{command}, if Kaggle's client is installed; else:"] if source.key == "ajl" else []), *source.how]
 
 
 def _on_disk(key: str) -> list[dict[str, Any]]:

@@ -105,6 +105,8 @@ def download_ajl(folder: Path, client: str) -> None:
 
 def _fetched(title: str, wanted: list[Wanted] | tuple[Wanted, ...], folder: Path, manners: Manners,
              stage: Stage) -> list[fetch.Outcome]:
+    if not wanted:
+        return []
     sizes = [item.size for item in wanted]
     known = [size for size in sizes if size is not None]
     with stage(title, len(wanted), sum(known) if len(known) == len(sizes) else None) as tick:

@@ -138,8 +138,8 @@ def _header(path: Path) -> tuple[list[str], str, str]:
     except UnicodeError as error:
         raise DatasetError(f"{path}: not a readable CSV file ({error}). Save it as CSV in UTF-8.") from error
     except csv.Error as error:  # a cell longer than csv.field_size_limit()
-        raise DatasetError(f"{path}: a cell that seems never to end ({error}). Close the quotation mark in row 1 or "
-                           "2, or save the table as CSV in UTF-8.") from error
+        raise DatasetError(f"{path}: a cell that seems never to end ({error}). Close the quotation mark in row 1 "
+                           "or 2, or save the table as CSV in UTF-8.") from error
     if not records[","]:
         raise DatasetError(f"{path}: an empty file; expected a CSV file with a header. Download it again.")
     # The one that cuts the first row into as many cells as the header; then, into the most.

@@ -60,9 +60,8 @@ _CSS = """
   background: color-mix(in srgb, var(--derm-accent) 8%, transparent); }
 [class*="st-key-derm-tiles"] { display: grid; gap: .6rem;
   grid-template-columns: repeat(auto-fit, minmax(9.75rem, 1fr)); }
-[class*="st-key-derm-tiles"] > div { width: auto !important; }
-[class*="st-key-derm-tiles"] [data-testid="stMetric"] { padding: .6rem .8rem .65rem; border-radius: .6rem;
-  border: 1px solid color-mix(in srgb, currentColor 15%, transparent); height: 100%; }
+[class*="st-key-derm-tiles"] > div { width: auto !important; padding: .6rem .8rem .65rem; border-radius: .6rem;
+  border: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
 [class*="st-key-derm-tiles"] [data-testid="stMetricLabel"] * { white-space: normal; overflow: visible; }
 [class*="st-key-derm-tiles"] [data-testid="stMetricValue"] { font-size: 1.5rem; line-height: 1.35;
   font-variant-numeric: tabular-nums; }
@@ -84,9 +83,8 @@ _CSS = """
 @media (max-width: 640px) {
   [class*="st-key-derm-tiles"] { display: grid; gap: .6rem;
   grid-template-columns: repeat(auto-fit, minmax(9.75rem, 1fr)); }
-[class*="st-key-derm-tiles"] > div { width: auto !important; }
-[class*="st-key-derm-tiles"] [data-testid="stMetric"] { padding: .6rem .8rem .65rem; border-radius: .6rem;
-  border: 1px solid color-mix(in srgb, currentColor 15%, transparent); height: 100%; }
+[class*="st-key-derm-tiles"] > div { width: auto !important; padding: .6rem .8rem .65rem; border-radius: .6rem;
+  border: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
 [class*="st-key-derm-tiles"] [data-testid="stMetricLabel"] * { white-space: normal; overflow: visible; }
 [class*="st-key-derm-tiles"] [data-testid="stMetricValue"] { font-size: 1.5rem; line-height: 1.35;
   font-variant-numeric: tabular-nums; }

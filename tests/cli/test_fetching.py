@@ -63,7 +63,7 @@ def test_what_arrived_and_what_is_gone(web, at, capsys):
     assert run("fetch", "fitzpatrick17k", "--accept-licence") == 1
     folder = at / "data" / "fitzpatrick17k"
     said = capsys.readouterr().out
-    assert "of 6 files 3 arrived, 0 were there already, 3 are not to be had" in said
+    assert "6 files; 3 arrived, 0 were there before, 3 missing" in said
     assert "1 gone: 404 Not Found" in said
     assert "2 of 5 images" in said
     assert "CC BY-NC-SA" in said
@@ -73,7 +73,7 @@ def test_what_arrived_and_what_is_gone(web, at, capsys):
          "reason": "wrong content: differs from the published hash"},
         {"image_id": hashes[4], "url": "", "reason": "gone: no address was published"}]
     assert run("fetch", "fitzpatrick17k", "--accept-licence", "--partial") == 0
-    assert "0 arrived, 3 were there already" in capsys.readouterr().out
+    assert "0 arrived, 3 were there before" in capsys.readouterr().out
 
 
 def test_complete_is_status_0_and_leaves_no_list_of_gone_ones(web, at, tmp_path, capsys):

@@ -54,7 +54,7 @@ def _cell(view: View, condition: str, column: str) -> None:
     pictures.style()
     skin = GROUP if column in FST_GROUPS else "fst"
     rows = view.table[_holds(view.table, "condition", condition) & _holds(view.table, skin, column)]
-    st.subheader(plain(f"{_named(condition)} {_on(column)}: {_count(len(rows))}"), anchor=False)
+    st.subheader(f"{plain(_named(condition))} {_on(column)}: {_count(len(rows))}", anchor=False)
     if not view.pictures:
         st.info(NO_PICTURES)
     elif len(rows):
