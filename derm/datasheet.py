@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -62,8 +63,8 @@ def html(text: str) -> str:
 
 
 def _summary(found: Findings) -> Iterator[str]:
-    images, known = len(found.table), int(found.groups.sum())
-    dark = f", and {_share(int(found.groups[DARK]), known)} of those are on types {DARK}" if known else ""
+    images, known = len(found.table), sum(found.groups.values())
+    dark = f", and {_share(found.groups[DARK], known)} of those are on types {DARK}" if known else ""
     yield (f"{images:,} pictures of skin, {found.table['path'].notna().sum():,} of them on this disk, of "
            f"{len(found.cells):,} conditions. The skin type is known of {_share(known, images)}{dark}.")
     if found.errors:
@@ -90,11 +91,11 @@ def _people(found: Findings) -> Iterator[str]:
     told = {title: _shares(table, column) for title, column in columns.items()
             if column in table and table[column].notna().any()}
     if told:
-        yield from _table([("Fitzpatrick type", *told), *((value, *(column.get(value, "0") for column in told.values()))
-                                          for value in (*NUMERALS, MISSING))])
+        rows = ((value, *(column.get(value, "0") for column in told.values())) for value in (*NUMERALS, MISSING))
+        yield from _table([("Fitzpatrick type", *told), *rows])
         yield ""
     yield from _table([("Skin-type group", "Pictures", "Share of those known"),
-                       *((group, f"{n:,}", _percent(n, found.groups.sum()))
+                       *((group, f"{n:,}", _percent(n, sum(found.groups.values())))
                          for group, n in found.groups.items())])
     for column in _TOLD:
         if column in table and table[column].notna().any():
@@ -145,8 +146,9 @@ def _labels(found: Findings) -> Iterator[str]:
 
 
 def _missing(found: Findings) -> Iterator[str]:
-    rows = [(row.column, f"{row.missing:,}", _percent(row.missing, row.n))
-            for row in found.missingness.itertuples() if row.missing and not row.yes_or_blank]
+    told = found.missingness[~found.missingness["yes_or_blank"]]
+    rows = [(column, f"{missing:,}", _percent(missing, n))
+            for column, missing, n in _rows(told, "column", "missing", "n") if missing]
     if rows:
         yield from _table([("Column", f"Missing of {len(found.table):,}", "Share"), *rows])
     else:
@@ -180,7 +182,7 @@ def _quality(found: Findings) -> Iterator[str]:
     if boxes["n"].sum():
         yield from ("", "The colour of the skin in the pictures, as individual typology angle (ITA, degrees; the "
                         "lighter, the larger), by annotated type:", "",
-                    *_table([("Type", "n", "Median", "Middle half"), *(map(_box, boxes.itertuples()))]),
+                    *_table([("Type", "n", "Median", "Middle half"), *_boxes(boxes)]),
                     "", skintone.LIMITS)
 
 
@@ -193,7 +195,7 @@ def _limits(found: Findings) -> Iterator[str]:
 def _values(table: pd.DataFrame, column: str) -> Iterator[str]:
     spread = counts.distribution(table, column).sort_values("n", ascending=False, kind="stable")
     shown, rest = spread.head(_MOST), spread.iloc[_MOST:]
-    rows = [(str(row.value), f"{row.n:,}", _percent(row.n, len(table))) for row in shown.itertuples()]
+    rows = [(value, f"{n:,}", _percent(n, len(table))) for value, n in _rows(shown, "value", "n")]
     if len(rest):
         others = int(rest["n"].sum())
         rows.append((f"{len(rest):,} other values", f"{others:,}", _percent(others, len(table))))
@@ -202,14 +204,17 @@ def _values(table: pd.DataFrame, column: str) -> Iterator[str]:
 
 
 def _shares(table: pd.DataFrame, column: str) -> dict[str, str]:
-    return {row.value: f"{row.n:,}: {_percent(row.n, len(table))}"
-            for row in counts.distribution(table, column).itertuples()}
+    return {value: f"{n:,}: {_percent(n, len(table))}"
+            for value, n in _rows(counts.distribution(table, column), "value", "n")}
 
 
-def _box(row: tuple) -> tuple[str, ...]:
-    if row.n < TOO_FEW:
-        return row.fst, f"{row.n:,}", "too few", ""
-    return row.fst, f"{row.n:,}", f"{row.median:.0f}", f"{row.q1:.0f} to {row.q3:.0f}"
+def _boxes(boxes: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    for fst, n, q1, median, q3 in _rows(boxes, "fst", "n", "q1", "median", "q3"):
+        yield fst, f"{n:,}", *((f"{median:.0f}", f"{q1:.0f} to {q3:.0f}") if n >= TOO_FEW else ("too few", ""))
+
+
+def _rows(frame: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
+    return frame[list(columns)].itertuples(index=False, name=None)
 
 
 def _share(hits: int, n: int) -> str:

@@ -15,7 +15,7 @@ from derm.datasets import Dataset
 from derm.errors import first_five
 from derm.explore import agreement, counts
 from derm.explore.agreement import Agreement
-from derm.explore.codes import GROUP, MISSING
+from derm.explore.codes import GROUP, MISSING, coded
 from derm.explore.counts import Gap, Overview
 from derm.quality import UNREADABLE, WORDS
 from derm.scan import Scan, joined
@@ -57,7 +57,7 @@ class Findings:
     dataset: Dataset
     table: pd.DataFrame
     overview: Overview
-    groups: pd.Series
+    groups: Mapping[str, int]
     cells: pd.DataFrame
     gaps: tuple[Gap, ...]
     agreements: tuple[Agreement, ...]
@@ -78,7 +78,7 @@ def find(dataset: Dataset, scan: Scan) -> Findings:
     repeats = _repeats(table, scan)
     return Findings(
         dataset=dataset, table=table, overview=counts.overview(table),
-        groups=counts.distribution(table, GROUP).set_index("value")["n"].drop(MISSING, errors="ignore"),
+        groups=dict(zip(FST_GROUPS, coded(table, GROUP).counts.tolist(), strict=False)),
         cells=cells.pivot(index="row", columns="column", values="n").drop(index=MISSING, errors="ignore"),
         gaps=tuple(counts.gaps(counts.coverage(table))),
         agreements=tuple(agreement.agreement(table, reading)
@@ -98,9 +98,10 @@ def _repeats(table: pd.DataFrame, scan: Scan) -> Repeats:
                           "split": [*pairs["split_a"], *pairs["split_b"]],
                           "other": [*pairs["split_b"], *pairs["split_a"]]})
     crossing = sides[sides["split"].notna() & sides["other"].notna() & (sides["split"] != sides["other"])]
-    sizes = table["split"].value_counts()
-    across = [Across(split, other, tuple(dict.fromkeys(part["image"])), int(sizes[split]))
-              for (split, other), part in crossing.groupby(["split", "other"]) if split != "train"]
+    sizes = {str(split): n for split, n in table["split"].value_counts().items()}
+    shared = {(str(split), str(other)): tuple(dict.fromkeys(part["image"]))
+              for (split, other), part in crossing.groupby(["split", "other"])}
+    across = [Across(split, other, ids, sizes[split]) for (split, other), ids in shared.items() if split != "train"]
     differing = pairs[pairs["same_condition"].eq(False).fillna(False).astype(bool)]
     conflicting = [f"{pair.image_a} ({pair.condition_a}) and {pair.image_b} ({pair.condition_b})"
                    for pair in differing.itertuples()]

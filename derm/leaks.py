@@ -45,12 +45,23 @@ def groups(table: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
     return duplicates.merge(len(ids), ids.get_indexer(found["image_a"]), ids.get_indexer(found["image_b"]))
 
 
-def group_of(found: pd.DataFrame) -> np.ndarray:
-    """The group that each pair belongs to, int [pairs]; of one data set or of two."""
-    first, second = (found[f"set_{side}"] + "\t" + found[f"image_{side}"] for side in "ab")
-    nodes = pd.factorize(pd.concat([first, second]))[0]
-    a, b = nodes[:len(found)], nodes[len(found):]
-    return duplicates.merge(nodes.max(initial=-1) + 1, a, b)[a]
+def counts(found: pd.DataFrame) -> dict[str, int]:
+    """How many pairs there are, the groups and images they link, and the pairs that are identical, of conflicting
+    conditions, across the publisher's splits and across data sets."""
+    sides, across = _sides(found), found["set_a"] != found["set_b"]
+    nodes = pd.factorize(sides["set"] + "\t" + sides["image"])[0]
+    images = nodes.max(initial=-1) + 1
+    linked = duplicates.merge(images, nodes[:len(found)], nodes[len(found):])
+    return {"pairs": len(found), "groups": len(np.unique(linked)), "images": int(images),
+            "identical": int(found["identical"].sum()), "conflicting": int((~found["same_condition"]).sum()),
+            "across_splits": int((found["crosses"] & ~across).sum()), "across_sets": int(across.sum())}
+
+
+def shared(found: pd.DataFrame) -> pd.Series:
+    """How many images of a split, other than train, repeat one of another split: by set, split, other."""
+    inside = found[found["crosses"] & (found["set_a"] == found["set_b"])]
+    sides = _sides(inside)
+    return sides[sides["split"] != "train"].groupby(["set", "split", "other"])["image"].nunique()
 
 
 def names(dataset: Dataset, other: Dataset) -> tuple[str, str]:
@@ -80,6 +91,13 @@ def _published(rows: pd.DataFrame) -> pd.DataFrame:
     twice = twice[(twice["set_a"] != twice["set_b"]) & (twice["at_a"] < twice["at_b"])]
     return pd.DataFrame({"a": twice["at_a"], "b": twice["at_b"], "distance": np.uint8(0), "mirrored": False,
                          "difference": 0.0})
+
+
+def _sides(found: pd.DataFrame) -> pd.DataFrame:
+    """Both images of every pair, the first ones first: set, image, split, and the `other`'s split."""
+    return pd.concat([
+        pd.DataFrame({"set": found[f"set_{this}"], "image": found[f"image_{this}"], "split": found[f"split_{this}"],
+                      "other": found[f"split_{that}"]}) for this, that in ("ab", "ba")], ignore_index=True)
 
 
 def _identical(files: np.ndarray, both: pd.DataFrame, published: pd.DataFrame) -> np.ndarray:

@@ -25,6 +25,7 @@ from derm.settings import settings
 
 NETWORK, DESCRIPTION, DEFAULT = "model.keras", "bundle.json", "default.txt"
 FILES = (NETWORK, "config.toml", "predictions.parquet", "history.csv", "card.md")
+LISTS = ("exclude.csv", "split.csv")  # what was left out and how it was split, where a file said so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,13 +138,13 @@ def check(bundle: Bundle) -> None:
 
 
 def write(folder: Path, bundle: Bundle) -> Bundle:
-    """Write bundle.json into `folder`, with the hashes of the FILES that are there; return what it now says.
+    """Write bundle.json into `folder`, with the hashes of its FILES and LISTS; return what it now says.
 
     Raises `ModelError` if the network is missing or a value is out of range.
     """
     if not (folder / NETWORK).is_file():
         raise ModelError(f"{folder}: no {NETWORK}; save the network before describing it.")
-    hashes = {name: sha256(folder / name) for name in FILES if (folder / name).is_file()}
+    hashes = {name: sha256(folder / name) for name in (*FILES, *LISTS) if (folder / name).is_file()}
     bundle = replace(bundle, folder=folder, sha256=hashes)
     table = asdict(bundle)
     del table["folder"]
@@ -267,7 +268,7 @@ def _is_figure(value: object) -> bool:
 
 
 def _is_hashes(value: object) -> bool:
-    return (isinstance(value, dict) and NETWORK in value and set(value) <= set(FILES)
+    return (isinstance(value, dict) and NETWORK in value and set(value) <= {*FILES, *LISTS}
             and all(isinstance(item, str) and re.fullmatch("[0-9a-f]{64}", item) for item in value.values()))
 
 
@@ -280,7 +281,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "mirror": (lambda value: isinstance(value, bool), "true or false"),
     "temperature": (_is_positive, "a number above 0"),
     "figures": (_is_table(_is_figure), "a table of figures, each with value, low, high and n"),
-    "sha256": (_is_hashes, f"a SHA-256 for {NETWORK} and any of {', '.join(FILES[1:])}"),
+    "sha256": (_is_hashes, f"a SHA-256 for {NETWORK} and any of {', '.join((*FILES[1:], *LISTS))}"),
     "counts": (_is_table(_is_whole), "a table of whole numbers above 0"),
     "environment": (_is_table(_is_text), "a table of texts"),
 }

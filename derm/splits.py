@@ -15,7 +15,7 @@ from derm import atomic
 from derm.datasets.table import read_csv
 from derm.duplicates import merge
 from derm.errors import ConfigError, DatasetError
-from derm.fairness.metrics import skin_type_group
+from derm.fairness.metrics import GROUPS, skin_type_group
 
 # Equal folds, handed out in this order; the rest trains.
 FRACTIONS = {"80/20": (5, ("val",)), "80/10/10": (10, ("val", "test"))}
@@ -95,6 +95,13 @@ def skin_groups(table: pd.DataFrame) -> pd.Series:
     return known.mask(table["fst"].isna() & table["x_skin_group"].notna(), table["x_skin_group"].astype(object))
 
 
+def counts(table: pd.DataFrame, parts: pd.Series) -> pd.DataFrame:
+    """Pictures of each condition (row) in each skin-type group and part (columns), zeros included."""
+    skin = pd.Categorical(skin_groups(table), categories=GROUPS)
+    found = table.groupby([table["condition"].astype("str"), skin, parts], observed=False).size()
+    return found.unstack([1, 2], fill_value=0)
+
+
 def write(path: Path, saved: pd.DataFrame) -> None:
     """Save a split (COLUMNS) as a CSV file, whole or not at all."""
     atomic.write_bytes(path, saved[list(COLUMNS)].to_csv(index=False).encode())
@@ -125,8 +132,8 @@ def _plan(fractions: str) -> tuple[int, tuple[str, ...]]:
     if found := re.fullmatch(r"([2-9]|[1-9]\d|k)-fold", fractions):
         folds = 5 if found[1] == "k" else int(found[1])
         return folds, tuple(f"fold{number}" for number in range(1, folds + 1))
-    raise ConfigError(f"fractions = {fractions!r}; expected one of {', '.join(FRACTIONS)}, or 5-fold (2-fold to 99-fold).",
-                      "fractions")
+    raise ConfigError(f"fractions = {fractions!r}; expected one of {', '.join(FRACTIONS)}, or 5-fold (from 2-fold "
+                      "to 99-fold).", "fractions")
 
 
 def _strata(condition: pd.Series, skin: pd.Series, folds: int) -> np.ndarray:

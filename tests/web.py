@@ -101,6 +101,7 @@ class Web:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else 40 ms an answer
     web: Web
 
     def do_GET(self) -> None:

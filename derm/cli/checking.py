@@ -92,19 +92,21 @@ def _rows(found: Findings) -> Iterator[tuple[str, str]]:
 
 
 def _skin(found: Findings) -> Iterator[tuple[str, str]]:
-    if not found.groups.sum():
+    known = sum(found.groups.values())
+    if not known:
         yield "Skin type", f"of no picture; the source has {found.dataset.source.skin_type}"
         return
     yield "Skin type known", str(found.overview.known_fst)
     for group, n in found.groups.items():
-        yield f"  of these {group}", f"{n:,}: {proportion(n, found.groups.sum())}"
+        yield f"  of these {group}", f"{n:,}: {proportion(n, known)}"
     for each in found.agreements:
         yield each.title, (f"the same in {each.exact.text}, at most one apart in {each.within_one.text}, "
                            f"n = {each.n:,}; kappa {each.kappa.text}")
-    few = found.cells[DARK][(found.cells[DARK] > 0) & (found.cells[DARK] < TOO_FEW)].sort_values()
-    none = found.cells.index[found.cells[DARK] == 0]
-    yield f"No picture on {DARK}", ", ".join(map(in_sentence, none)) or "none: every condition has some"
-    yield f"Under {TOO_FEW} on {DARK}", ", ".join(f"{in_sentence(name)} {n}" for name, n in few.items()) or "none"
+    dark = _counted(found.cells[DARK].sort_values())
+    none = [in_sentence(name) for name, n in dark.items() if n == 0]
+    few = [f"{in_sentence(name)} {n}" for name, n in dark.items() if 0 < n < TOO_FEW]
+    yield f"No picture on {DARK}", ", ".join(none) or "none: every condition has some"
+    yield f"Under {TOO_FEW} on {DARK}", ", ".join(few) or "none"
 
 
 def _missing(found: Findings) -> str:
@@ -133,7 +135,7 @@ def _skin_json(found: Findings) -> dict[str, Any]:
     return {
         "known": asdict(found.overview.known_fst), "dark": asdict(found.overview.dark),
         "types": _counted(distribution(found.table, "fst").set_index("value")["n"]),
-        "groups": _counted(found.groups),
+        "groups": found.groups,
         "on_dark": _counted(found.cells[DARK]),
         "agreement": [{"title": each.title, "n": each.n, "exact": asdict(each.exact),
                        "within_one": asdict(each.within_one), "kappa": asdict(each.kappa)}

@@ -87,8 +87,8 @@ def _report(source: Source, folder: Path, outcomes: Sequence[Outcome], *, partia
     """Say what arrived; write what did not to MISSING; the exit status."""
     states = Counter(outcome.state for outcome in outcomes)
     missing = [outcome for outcome in outcomes if not outcome.on_disk]
-    say(f"{source.name}: {len(outcomes):,} files; {states[ARRIVED]:,} arrived, {states[THERE]:,} were there before, "
-        f"{len(missing):,} missing.")
+    say(f"{source.name}: {len(outcomes):,} files; {states[ARRIVED]:,} arrived, {states[THERE]:,} were there "
+        f"before, {len(missing):,} missing.")
     (folder / MISSING).unlink(missing_ok=True)
     if missing:
         for (state, reason), count in Counter((o.state, o.reason) for o in missing).most_common(5):

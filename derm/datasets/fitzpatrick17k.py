@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 import pandas as pd
 
 from derm.datasets import ajl
+from derm.datasets.columns import absent, places
 from derm.datasets.conditions import to_slug
-from derm.datasets.reading import has_columns, read_csv
+from derm.datasets.reading import files, has_columns, read_csv
 from derm.datasets.source import Adapter, Source
 from derm.datasets.table import Dataset, canonical, fingerprint, scale, slug
 from derm.errors import DatasetError
@@ -36,49 +36,39 @@ SOURCE = Source(
             "photographs are there twice.",
             "Many photographs are no longer at their url."),
     fetchable=True)
-_FOLDERS = ("images", "data/finalfitz17k", "")  # where photographs are looked for
 _ATLASES = {"dermaamin": "DermaAmin", "atlasdermatologico": "Atlas Dermatologico"}
 _COLUMNS = ("md5hash", "fitzpatrick_scale", "fitzpatrick_centaur", "label", "nine_partition_label",
             "three_partition_label", "qc", "url")
 
 
 def load(root: Path) -> Dataset:
-    """The annotations; `path` is missing for photographs that are not on disk as <md5hash>.jpg.
+    """The annotations; `path` is missing for photographs that are not on disk, in any folder, as <md5hash>.jpg.
 
     `x_source` is the atlas of the photograph's address, missing where that is blank. `x_excluded` marks what
     the authors call wrongly labelled and, where an AJL folder is found nearby, the photographs of AJL's test
     set. Raises `DatasetError` for a file that is not as published.
     """
     frame = read_csv(root / MARK, required=_COLUMNS)
-    sizes = _sizes(root)
-    names = {os.path.basename(path): path for path in sizes}
+    sizes = files(root)
     in_ajl_test = frame["md5hash"].isin(_ajl_test(root))
     condition, unmapped = to_slug(frame["label"])
     host = frame["url"].str.extract(r"//(?:www\.)?([^/.]+)", expand=False)
     table = canonical(pd.DataFrame({
-        "image_id": frame["md5hash"], "path": (frame["md5hash"] + ".jpg").map(names), "group_id": frame["md5hash"],
-        "condition": condition, "qc": frame["qc"],
+        "image_id": frame["md5hash"], "path": places(frame["md5hash"] + ".jpg", sizes),
+        "group_id": frame["md5hash"], "condition": condition, "qc": frame["qc"],
         "partition3": slug(frame["three_partition_label"]), "partition9": slug(frame["nine_partition_label"]),
         "fst": scale(frame, "fitzpatrick_scale", ids="md5hash"),
         "fst_other": scale(frame, "fitzpatrick_centaur", ids="md5hash"),
         "x_source": host.map(_ATLASES).fillna(host),
         "x_excluded": (frame["qc"] == ajl.WRONGLY_LABELLED) | in_ajl_test,
         **{f"x_{column}": frame[column] for column in frame.columns if column not in _COLUMNS[:-1]}}))
-    notes = _notes(len(table), missing=int(table["path"].isna().sum()), in_ajl_test=int(in_ajl_test.sum()))
+    notes = [*absent(table["path"])]
+    if len(table) != SOURCE.images:
+        notes.append(f"{MARK} has {len(table):,} of the {SOURCE.images:,} rows published.")
+    if in_ajl_test.any():
+        notes.append(f"{in_ajl_test.sum():,} photographs of AJL's test set are left out of training.")
     return Dataset(SOURCE, root, table, tuple(table["condition"].cat.categories), fingerprint(table, sizes),
-                   notes=notes, unmapped=unmapped)
-
-
-def _sizes(root: Path) -> dict[str, int]:
-    """Bytes of the photographs on disk by path, from the first folder that has any; one listing, no more."""
-    for folder in _FOLDERS:
-        if (root / folder).is_dir():
-            with os.scandir(root / folder) as entries:
-                found = {os.path.join(folder, entry.name): entry.stat().st_size for entry in entries
-                         if entry.name.endswith(".jpg")}
-            if found:
-                return found
-    return {}
+                   notes=tuple(notes), unmapped=unmapped)
 
 
 def _ajl_test(root: Path) -> set[str]:
@@ -90,17 +80,6 @@ def _ajl_test(root: Path) -> set[str]:
                 if has_columns(csv, ("md5hash", "ddi_scale")):
                     found |= set(read_csv(csv, required=("md5hash",), only=True)["md5hash"])
     return found
-
-
-def _notes(rows: int, *, missing: int, in_ajl_test: int) -> tuple[str, ...]:
-    said = []
-    if rows != SOURCE.images:
-        said.append(f"{MARK} has {rows:,} of the {SOURCE.images:,} rows published.")
-    if missing:
-        said.append(f"{missing:,} of {rows:,} photographs are not on disk.")
-    if in_ajl_test:
-        said.append(f"{in_ajl_test:,} photographs of AJL's test set are left out of training.")
-    return tuple(said)
 
 
 def recognise(root: Path) -> bool:

@@ -78,9 +78,13 @@ def _filed(root: Path, told: Description, names: list[str]) -> pd.DataFrame:
     if not any(folders):
         raise DatasetError(f"{root}: no pictures in folders named after conditions; found {listing(root)}. Make "
                            f"such folders, or describe a table in {FILE} (docs/data.md).")
+    strange = {*to_slug(pd.Series(sorted(set().union(*folders))))[1]} - told.conditions.keys()
+    # The innermost folder that is called after a condition; further ones below it may be a patient each.
+    names = [next((name for name in reversed(parts) if name not in strange), "".join(parts[-1:]))
+             for parts in folders]
     paths = [str(picture) for picture in pictures]
     return pd.DataFrame({
-        "image_id": paths, "path": paths, "condition": [parts[-1] if parts else "" for parts in folders],
+        "image_id": paths, "path": paths, "condition": names,
         "split": [_SPLITS.get(parts[0].lower(), "") if len(parts) > 1 else "" for parts in folders],
     })
 
@@ -119,7 +123,8 @@ def _conditions(root: Path, told: Description, names: pd.Series) -> tuple[pd.Ser
         raise DatasetError(f"{root / FILE}: [conditions] explains names that are not there; found "
                            f"{first_five(present)}. Mend", unused)
     slugs, unmapped = to_slug(names)
-    return names.map(told.conditions).fillna(slugs), tuple(n for n in unmapped if n not in told.conditions)
+    own = names.map(told.conditions).astype("str")
+    return own.fillna(slugs), tuple(name for name in unmapped if name not in told.conditions)
 
 
 def _notes(root: Path, told: Description, unused: set[str]) -> tuple[str, ...]:

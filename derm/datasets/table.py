@@ -79,10 +79,12 @@ def spelled_out(text: pd.Series) -> pd.Series:
 
 
 def _spelled_out(value: str) -> str:
-    word = _BEFORE_NUMBER.sub("", value.lower())
+    word = _BEFORE_NUMBER.sub("", value.lower()).removesuffix(".0")
     if word in _UNKNOWN:
         return ""
-    return str(int(SkinType[word.upper()])) if word.upper() in SkinType.__members__ else word.removesuffix(".0")
+    if word.upper() in SkinType.__members__:
+        return str(int(SkinType[word.upper()]))
+    return word if word.isdigit() else value
 
 
 def stay_inside(names: pd.Series) -> None:

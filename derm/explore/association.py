@@ -9,6 +9,7 @@ from math import prod
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 from scipy.special import ndtri
 
 from derm.explore.codes import GROUP, MOST_VALUES, Coded, categorical, coded, joint, numbers, numeric
@@ -75,17 +76,17 @@ def _every_joint(columns: Sequence[Coded], rows: int) -> Iterator[tuple[int, int
     afterwards: for a million rows far quicker than counting pair by pair.
     """
     sizes = [len(column.names) + 1 for column in columns]
-    blocks = _blocks(sizes, most=rows)
+    blocks = _blocks(sizes, most=rows // 4)
     codes = [np.ravel_multi_index([columns[i].codes + 1 for i in block], [sizes[i] for i in block])
              for block in blocks]
     marks = [_marks([sizes[i] for i in block]) for block in blocks]
-    starts, found = np.cumsum([0, *sizes]), np.zeros((sum(sizes), sum(sizes)))
+    starts, found = np.cumsum([0, *sizes]), np.zeros((sum(sizes), sum(sizes)), dtype=np.int64)
     for p, q in combinations_with_replacement(range(len(blocks)), 2):
-        shape = len(marks[p]), len(marks[q])
+        shape = marks[p].shape[1], marks[q].shape[1]
         cells = codes[p] * (shape[1] + 1) if p == q else codes[p] * shape[1] + codes[q]
         counts = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
         down, across = (slice(starts[blocks[k][0]], starts[blocks[k][-1] + 1]) for k in (p, q))
-        found[down, across] = marks[p].T @ counts @ marks[q]
+        found[down, across] = marks[p] @ (marks[q] @ counts.T).T
     for a, b in combinations(range(len(columns)), 2):
         yield a, b, found[starts[a] + 1:starts[a + 1], starts[b] + 1:starts[b + 1]]
 
@@ -101,10 +102,12 @@ def _blocks(sizes: Sequence[int], *, most: int) -> list[list[int]]:
     return blocks
 
 
-def _marks(sizes: Sequence[int]) -> np.ndarray:
-    """Which value of each column a combination holds: float64 [product of sizes, sum of sizes], 0 or 1."""
-    values = np.unravel_index(np.arange(prod(sizes)), sizes)
-    return np.hstack([np.eye(size)[value] for size, value in zip(sizes, values, strict=True)])
+def _marks(sizes: Sequence[int]) -> csr_array:
+    """Which combinations hold each value of each column: 0 or 1 [sum of sizes, product of sizes]."""
+    starts, count = np.cumsum([0, *sizes[:-1]]), prod(sizes)
+    values = np.stack(np.unravel_index(np.arange(count), sizes)) + starts[:, None]
+    ones = np.ones(values.size, dtype=np.int64)
+    return csr_array((ones, (values.ravel(), np.tile(np.arange(count), len(sizes)))), shape=(sum(sizes), count))
 
 
 def _quartiles(values: np.ndarray) -> Coded:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from derm.explore.codes import MISSING
-from derm.explore.counts import distribution
+from derm.explore.counts import occurring
 from derm.fairness.metrics import TOO_FEW, Figure, proportions
 
 
@@ -17,23 +19,23 @@ def compare(a: pd.DataFrame, b: pd.DataFrame, column: str) -> pd.DataFrame:
     Intervals: Wilson's, and Newcombe's hybrid score interval of a difference (Newcombe 1998, Stat. Med.
     17:873-890, method 10). "Missing" counts as a value. NaN where a side has fewer than TOO_FEW rows.
     """
-    counts = [distribution(table, column).set_index("value")["n"] for table in (a, b)]
-    values = [value for value in dict.fromkeys([*counts[0].index, *counts[1].index]) if value != MISSING]
-    if any(MISSING in side.index for side in counts):
+    sides = occurring(a, column), occurring(b, column)
+    values = [value for value in {**sides[0], **sides[1]} if value != MISSING]
+    if MISSING in sides[0] or MISSING in sides[1]:
         values.append(MISSING)
-    frame = pd.DataFrame({"value": values})
-    for name, side, total in zip("ab", counts, (len(a), len(b)), strict=True):
-        n = side.reindex(values, fill_value=0).to_numpy()
+    found: dict[str, Any] = {"value": values}
+    for name, side, total in zip("ab", sides, (len(a), len(b)), strict=True):
+        n = np.array([side.get(value, 0) for value in values], dtype=np.int64)
         share, low, high = proportions(n, total)
-        frame = frame.assign(**{f"n_{name}": n, f"share_{name}": share, f"low_{name}": low, f"high_{name}": high})
-    difference = frame["share_b"] - frame["share_a"]
-    return frame.assign(
-        difference=difference,
-        diff_low=difference - np.hypot(frame["share_b"] - frame["low_b"], frame["high_a"] - frame["share_a"]),
-        diff_high=difference + np.hypot(frame["high_b"] - frame["share_b"], frame["share_a"] - frame["low_a"]))
+        found |= {f"n_{name}": n, f"share_{name}": share, f"low_{name}": low, f"high_{name}": high}
+    difference = found["share_b"] - found["share_a"]
+    below = np.hypot(found["share_b"] - found["low_b"], found["high_a"] - found["share_a"])
+    above = np.hypot(found["high_b"] - found["share_b"], found["share_a"] - found["low_a"])
+    return pd.DataFrame({**found, "difference": difference, "diff_low": difference - below,
+                         "diff_high": difference + above})
 
 
-def distance(compared: pd.DataFrame, *, n_boot: int = 2000, seed: int = 0) -> Figure:
+def distance(compared: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0) -> Figure:
     """Total variation distance of the two distributions in a `compare`: half the sum of the absolute differences,
     0 if they are the same, 1 if they share nothing.
 

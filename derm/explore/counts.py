@@ -65,11 +65,17 @@ def distribution(table: pd.DataFrame, column: str) -> pd.DataFrame:
     Values that do not occur are left out, but for scales (skin types); "Missing" comes last, if there is any.
     Shares are NaN under TOO_FEW rows.
     """
-    column_codes = coded(table, column)
-    frame = pd.DataFrame({"value": [*column_codes.names, MISSING], "n": column_codes.counts})
-    scale = np.arange(len(frame)) < len(SCALES.get(column, ()))
-    frame = frame[(frame["n"] > 0) | scale].reset_index(drop=True)
-    return frame.assign(**_shares(frame["n"], len(table)))
+    found = occurring(table, column)
+    n = np.array(list(found.values()), dtype=np.int64)
+    return pd.DataFrame({"value": list(found), "n": n, **_shares(n, len(table))})
+
+
+def occurring(table: pd.DataFrame, column: str) -> dict[str, int]:
+    """How often each value occurs, in order, MISSING last; those that do not only if they belong to a scale."""
+    known = coded(table, column)
+    scale = SCALES.get(column, ())
+    return {name: int(n) for name, n in zip((*known.names, MISSING), known.counts, strict=True)
+            if n or name in scale}
 
 
 def coverage(table: pd.DataFrame, rows: str = "condition", columns: str = "fst") -> pd.DataFrame:
@@ -160,8 +166,8 @@ def histogram(table: pd.DataFrame, column: str, bins: int = 20) -> pd.DataFrame:
     return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "n": n})
 
 
-def _shares(n: np.ndarray | pd.Series, total: int) -> dict[str, np.ndarray]:
-    return dict(zip(("share", "low", "high"), proportions(np.asarray(n), total), strict=True))
+def _shares(n: np.ndarray, total: int) -> dict[str, np.ndarray]:
+    return dict(zip(("share", "low", "high"), proportions(n, total), strict=True))
 
 
 def _count(table: pd.DataFrame, column: str, *, without: str) -> int | None:

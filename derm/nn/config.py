@@ -1,4 +1,4 @@
-"""What a training run is told: one flat, validated table. Knows TOML and ranges; no Keras, no data."""
+"""What a training run is told: one flat, validated table. Knows TOML, files and ranges; no Keras, no pictures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from typing import Any
 from derm.errors import ConfigError
 from derm.settings import settings
 
+CONFIG = "config.toml"
+# Settings that name a file, and what it is called in a run and in a bundle.
+LISTS = {"exclude": "exclude.csv", "split_file": "split.csv"}
 IMBALANCE = ("none", "class-weights", "weighted-loss", "focal", "sqrt-sampling", "inverse-sampling",
              "skin-type-sampling")
 
@@ -34,6 +37,7 @@ class TrainConfig:
     data: str = ""
     split: str = _choice("80/20", "80/20", "80/10/10")
     split_file: str = ""  # a split saved by `derm data split`; then `split` and `seed` do not decide it
+    fold: int = _number(0, 0, 99)  # of a split file with folds, the one that validates; the others train
     exclude_flagged: bool = True
     exclude: str = ""  # a list of images to leave out: CSV with a column image_id
     seed: int = _number(0, 0, 2**31 - 1)
@@ -112,14 +116,33 @@ def preset(name: str) -> TrainConfig:
 
 
 def read(path: Path) -> TrainConfig:
-    """The config in a TOML file. Raises `ConfigError` (missing file, broken TOML, bad key or value)."""
+    """The config in a TOML file; the lists it names are relative to it. Raises `ConfigError` (missing file,
+    broken TOML, bad key or value)."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); expected a TOML file.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML ({error}). Mend that line.") from error
-    return override(TrainConfig(), table)
+    config = override(TrainConfig(), table)
+    lists = {key: getattr(config, key) for key in LISTS}
+    return replace(config, **{key: str(path.parent / Path(name).expanduser()) for key, name in lists.items() if name})
+
+
+def save(config: TrainConfig, folder: Path) -> TrainConfig:
+    """Write the config and copies of the lists it names into `folder`, so that changing a list later changes no
+    run; the config with those copies. Raises `ConfigError` for a list that cannot be read."""
+    kept = {}
+    for key, name in LISTS.items():
+        if source := getattr(config, key):
+            kept[key] = name
+            try:
+                content = Path(source).expanduser().read_bytes()
+            except OSError as error:
+                raise ConfigError(f"{key} = '{source}': cannot be read ({error.strerror}).", key) from error
+            (folder / name).write_bytes(content)
+    (folder / CONFIG).write_text(replace(config, **kept).to_toml(), encoding="utf-8")
+    return replace(config, **{key: str(folder / name) for key, name in kept.items()})
 
 
 def override(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
@@ -138,7 +161,8 @@ def data_folder(config: TrainConfig) -> Path:
         raise ConfigError("data = '': no data folder; name one with --data PATH, data in the config file, "
                           "DERM_DATA or derm.toml.", "data")
     if not folder.is_dir():
-        raise ConfigError(f"data = '{folder}': no such folder; expected an AJL folder with train.csv.", "data")
+        raise ConfigError(f"data = '{folder}': no such folder; expected that of a data set (see `derm data list`).",
+                          "data")
     return folder
 
 

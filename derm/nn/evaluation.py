@@ -11,7 +11,7 @@ from derm import datasets, predictions
 from derm.errors import DatasetError
 from derm.nn import config as configs
 from derm.nn import scoring
-from derm.nn.material import labelled_rows
+from derm.nn.material import chosen_rows, labelled_rows
 from derm.nn.predict import Predictor
 from derm.registry import Bundle
 
@@ -19,16 +19,18 @@ from derm.registry import Bundle
 def predict_split(bundle: Bundle, *, data: Path | None, split: str) -> pd.DataFrame:
     """The predictions table for "train", "val", "test" or "all" labelled photographs of the data set.
 
-    Raises `DatasetError` if the data is not what the bundle was trained on (its split would be another
+    "all" holds a publisher's labelled test part too, and whatever the training was told to leave out. Raises `DatasetError` if the data is not what the bundle was trained on (its split would be another
     one) and a part was asked for, or if a photograph cannot be read.
     """
     recorded = bundle.path("config.toml")  # a bundle from elsewhere need not have one
     config = configs.read(recorded) if recorded.is_file() else configs.TrainConfig()
     config = replace(config, data=str(data) if data else "")
     dataset = datasets.load(configs.data_folder(config))
-    rows = labelled_rows(dataset, exclude_flagged=config.exclude_flagged)
-    if split != "all":
-        rows = _part(bundle, dataset, rows, split)
+    if split == "all":
+        rows = labelled_rows(dataset, exclude_flagged=config.exclude_flagged, test=True)
+    else:
+        _check_same(bundle, dataset, split)
+        rows = _part(bundle, chosen_rows(dataset, config), split)
     predictor = Predictor.load(bundle)
     scored = list(scoring.score(predictor, [dataset.root / path for path in rows["path"]]))
     broken = [item.error for item in scored if item.error]
@@ -38,13 +40,16 @@ def predict_split(bundle: Bundle, *, data: Path | None, split: str) -> pd.DataFr
     return predictions.table(rows, classes=predictor.classes, probabilities=pd.DataFrame(found).to_numpy())
 
 
-def _part(bundle: Bundle, dataset: datasets.Dataset, rows: pd.DataFrame, split: str) -> pd.DataFrame:
-    """The rows of one part. The bundle's own predictions say which were held out; the rest was trained on."""
+def _check_same(bundle: Bundle, dataset: datasets.Dataset, split: str) -> None:
     if dataset.fingerprint != bundle.data_fingerprint:
         raise DatasetError(f"{dataset.root}: not the data that {bundle.name} was trained on, so there is no part "
                            f"'{split}' of it; use --split all.")
+
+
+def _part(bundle: Bundle, rows: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The rows of one part. The bundle's own predictions say which were held out; the rest was trained on."""
     held_out = predictions.read(bundle.path("predictions.parquet")).set_index("image_id")["split"]
     part = rows[rows["image_id"].map(held_out).fillna("train") == split]
     if part.empty:
-        raise DatasetError(f"{dataset.root}: the part '{split}' is empty; {bundle.name} was split {bundle.split}.")
+        raise DatasetError(f"{bundle.name}: its part '{split}' is empty; it was split {bundle.split}.")
     return part.assign(split=split)

@@ -17,6 +17,7 @@ import derm
 from derm import card, predictions, registry
 from derm.fairness import metrics
 from derm.nn import architecture, calibrate
+from derm.nn import config as configs
 from derm.nn.config import TrainConfig
 from derm.nn.material import Material
 
@@ -60,7 +61,7 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
                           probabilities=calibrate.probabilities(values, temperature))
         for name, values in found.items()], ignore_index=True)
     # A bundle travels: it knows its data by name and fingerprint, not by a folder of one machine.
-    (run / "config.toml").write_text(replace(config, data="").to_toml(), encoding="utf-8")
+    configs.save(replace(config, data=""), run)
     predictions.write(run / "predictions.parquet", table)
     judged = table[table["split"] == ("test" if "test" in found else "val")]
     described = _describe(config, material, run, temperature, metrics.figures(judged))
@@ -83,7 +84,8 @@ def _describe(config: TrainConfig, material: Material, run: Path, temperature: f
         data_name=dataset.name, data_fingerprint=dataset.fingerprint, licence=dataset.source.licence,
         citation=dataset.source.citation, intended_use=INTENDED_USE,
         keras_version=keras.__version__, code_version=derm.__version__,
-        figures=figures, counts=counts, split=config.split, environment=_environment())
+        figures=figures, counts=counts, environment=_environment(),
+        split=f"by {configs.LISTS['split_file']}" if config.split_file else config.split)
 
 
 def _partitions(table: pd.DataFrame) -> dict[str, str]:

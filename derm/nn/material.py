@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from derm import datasets, duplicates, splits
-from derm.errors import DatasetError
+from derm import datasets, duplicates, exclusions, splits
+from derm.errors import ConfigError, DatasetError
 from derm.fairness.metrics import skin_type_group
 from derm.nn import cache
 from derm.nn.config import TrainConfig, data_folder
@@ -30,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Material:
-    """The training part, the held-out parts ("val", and "test" of an 80/10/10 split), and their source."""
+    """The training part, the held-out parts ("val", and "test" where there is one), and their source."""
 
     dataset: datasets.Dataset
     train: Part
@@ -45,32 +47,78 @@ class Material:
 def prepare(config: TrainConfig) -> Material:
     """Load, split and decode. Raises `ConfigError` and `DatasetError` before any training."""
     dataset = datasets.load(data_folder(config))
-    rows = labelled_rows(dataset, exclude_flagged=config.exclude_flagged)
-    parts = split_rows(dataset, rows, fractions=config.split, seed=config.seed)
+    rows = chosen_rows(dataset, config)
+    parts = (saved_parts(dataset, rows, config.split_file, fold=config.fold) if config.split_file
+             else split_rows(dataset, rows, fractions=config.split, seed=config.seed))
     margin = round(config.image_size * _MARGIN)
     held_out = {name: _part(dataset, rows[parts == name], config.image_size)
                 for name in ("val", "test") if (parts == name).any()}
     return Material(dataset, _part(dataset, rows[parts == "train"], margin), held_out)
 
 
-def labelled_rows(dataset: datasets.Dataset, *, exclude_flagged: bool = True) -> pd.DataFrame:
-    """The rows with a condition and a picture, without the publisher's test split and flagged rows."""
+def chosen_rows(dataset: datasets.Dataset, config: TrainConfig) -> pd.DataFrame:
+    """`labelled_rows`, less those on the config's list and those that its split file does not name."""
+    listed: frozenset[str] = frozenset()
+    if config.exclude:
+        listed = exclusions.ids(Path(config.exclude).expanduser(), known=dataset.table["image_id"])
+    rows = labelled_rows(dataset, exclude_flagged=config.exclude_flagged, listed=listed)
+    return rows[rows["image_id"].isin(_saved(dataset, config.split_file).index)] if config.split_file else rows
+
+
+def labelled_rows(dataset: datasets.Dataset, *, exclude_flagged: bool = True, test: bool = False,
+                  listed: frozenset[str] = frozenset()) -> pd.DataFrame:
+    """The rows with a condition and a picture, without flagged and `listed` ones and, unless `test`, those of
+    the publisher's test split. Raises `DatasetError` where fewer than two conditions are left."""
     table = dataset.table
-    keep = table["condition"].notna() & table["path"].notna() & (table["split"] != "test").fillna(True)
-    if exclude_flagged:
-        keep &= ~table["x_excluded"].fillna(False)
-    rows = table[keep]
-    if rows["condition"].nunique() < 2:
-        raise DatasetError(f"{dataset.root}: {len(rows)} labelled photographs of "
-                           f"{rows['condition'].nunique()} conditions; expected at least two conditions.")
-    return rows
+    why_not = splits.left_out(table, flagged=exclude_flagged, test=test, listed=listed)
+    rows = table[why_not.isna()]
+    if rows["condition"].nunique() >= 2:
+        return rows
+    counts = why_not.value_counts()
+    if len(table) and counts.get(splits.TEST, 0) == len(table):
+        raise DatasetError(f"{dataset.name} ({dataset.root}) is for testing only: its publisher calls all "
+                           f"{len(table):,} photographs a test part. Train on another data set.")
+    if len(table) and table["path"].isna().all():
+        raise DatasetError(f"{dataset.name} ({dataset.root}): none of its {len(table):,} photographs is on disk. "
+                           "`derm data list` says how to get them.")
+    rest = "".join(f"; {count:,} {reason}" for reason, count in counts.items())
+    raise DatasetError(f"{dataset.name} ({dataset.root}): {len(rows):,} photographs of {rows['condition'].nunique()} "
+                       f"conditions can be used, and at least two conditions are needed{rest}.")
 
 
 def split_rows(dataset: datasets.Dataset, rows: pd.DataFrame, *, fractions: str, seed: int) -> pd.Series:
     """"train", "val" (and "test") for each row, near-duplicates and groups kept together."""
-    groups = duplicates.groups([dataset.root / path for path in rows["path"]],
-                               cache=settings().cache / "signatures")
+    groups = duplicates.groups([dataset.root / path for path in rows["path"]], cache=settings().cache)
     return splits.split(rows, fractions=fractions, groups=groups, seed=seed)
+
+
+def saved_parts(dataset: datasets.Dataset, rows: pd.DataFrame, split_file: str, *, fold: int = 0) -> pd.Series:
+    """"train", "val" (and "test") for each row as a saved split says; of folds, number `fold` validates.
+
+    Raises `DatasetError` for a file that does not fit the data, `ConfigError` for a fold that is not there.
+    """
+    saved = _saved(dataset, split_file)
+    names = sorted(set(saved))
+    if all(re.fullmatch(r"fold\d+", name) for name in names):
+        if f"fold{fold}" not in names:
+            raise ConfigError(f"fold = {fold}; {split_file} has {len(names)} folds: say which of them validates, "
+                              "such as --set fold=1.", "fold")
+        saved = saved.map(lambda name: "val" if name == f"fold{fold}" else "train")
+    elif fold:
+        raise ConfigError(f"fold = {fold}; {split_file} has no folds but {', '.join(names)}: leave fold at 0.", "fold")
+    elif unknown := sorted(set(names) - {"train", "val", "test"}):
+        raise DatasetError(f"{split_file}: the parts of a split are train, val and test, or fold1, fold2 and so on. "
+                           "Mend", unknown)
+    parts = rows["image_id"].map(saved).rename("split")
+    if empty := [name for name in ("train", "val") if not (parts == name).any()]:
+        raise DatasetError(f"{split_file}: no photograph that can be used is in its part {' or '.join(empty)}.")
+    return parts
+
+
+def _saved(dataset: datasets.Dataset, split_file: str) -> pd.Series:
+    """The part of each image id in a saved split."""
+    saved = splits.read(Path(split_file).expanduser(), known=dataset.table["image_id"])
+    return saved.set_index("image_id")["split"]
 
 
 def _part(dataset: datasets.Dataset, rows: pd.DataFrame, size: int) -> Part:

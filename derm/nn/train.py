@@ -59,7 +59,7 @@ def start(config: TrainConfig, *, run: Path, say: Callable[[str], None] = print)
     _dry_build(config)
     material = prepare(config)
     run.mkdir(parents=True)
-    (run / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+    config = configs.save(config, run)
     return _train(config, material, run, say)
 
 

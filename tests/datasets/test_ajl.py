@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from derm import datasets
+from derm import datasets, registry
 from derm.datasets import ajl
 from derm.errors import ConfigError, DatasetError
 from derm.schema import COLUMNS, PARTITIONS
@@ -118,7 +118,9 @@ def test_names_the_first_five_and_the_count(tiny_ajl):
 
 
 def test_load_by_name(tiny_ajl, tmp_path_factory):
-    assert datasets.load(tiny_ajl, adapter="ajl").name == "AJL 2025"
+    dataset = datasets.load(tiny_ajl, adapter="ajl")
+    assert dataset.name == dataset.source.name == "AJL 2025"
+    assert dataset.problems == dataset.notes == dataset.unmapped == ()
     with pytest.raises(ConfigError, match=r"No adapter 'ham'; expected one of ajl") as caught:
         datasets.load(tiny_ajl, adapter="ham")
     assert caught.value.key == "adapter"
@@ -145,4 +147,6 @@ def test_real_folder(ajl_root):
     assert len(dataset.classes) == 21
     assert table["fst"].isna().sum() == 144
     assert table["x_excluded"].sum() == 5
+    assert dataset.fingerprint == registry.find().data_fingerprint  # the model that ships is of this very data
+    assert not dataset.notes
     assert seconds < 1

@@ -27,7 +27,8 @@ def test_canonical_table(root):
     assert table["partition9"].tolist()[:2] == ["malignant-melanoma", "inflammatory"]
     assert table["fst"].tolist() == [1, pd.NA, 6, 3, 4, 5, 2, 5, 2]
     assert table["fst_other"].tolist()[:4] == [2, pd.NA, 5, pd.NA]
-    assert table["image_id"].tolist()[-2:] == ["00000000000000000000000000000123", "1234567890123456789012345678e999"]
+    assert table["image_id"].tolist()[-2:] == ["00000000000000000000000000000123",
+                                               "1234567890123456789012345678e999"]
     assert table["group_id"].equals(table["image_id"])
     assert table["split"].isna().all()
     assert table["x_excluded"].tolist() == [False, False, True] + [False] * 6
@@ -51,7 +52,7 @@ def test_photographs_wherever_they_are_kept(root, folder):
     assert paths.isna().tolist() == [False] * 7 + [True] * 2
     assert all(hashlib.md5((root / path).read_bytes()).hexdigest() == image_id
                for path, image_id in zip(paths[:7], dataset.table["image_id"], strict=False))
-    assert "2 of 9 photographs are not on disk." in dataset.notes
+    assert "2 of 9 pictures are not on disk." in dataset.notes
 
 
 def test_without_photographs(root):
@@ -60,20 +61,18 @@ def test_without_photographs(root):
         photograph.unlink()
     dataset = datasets.load(root)
     assert dataset.table["path"].isna().all()
-    assert dataset.notes == ("fitzpatrick17k.csv has 9 of the 16,577 rows published.",
-                             "9 of 9 photographs are not on disk.")
+    assert dataset.notes == ("9 of 9 pictures are not on disk.",
+                             "fitzpatrick17k.csv has 9 of the 16,577 rows published.")
     assert dataset.fingerprint != before
 
 
-@pytest.mark.parametrize("where", ["beside it", "the settings' data", "below the settings' data"])
-def test_the_test_set_of_ajl_is_left_out(root, tmp_path, monkeypatch, where):
-    home = tmp_path / {"beside it": "ajl", "the settings' data": "far/away", "below the settings' data": "far/away/ajl"
-                       }[where]
-    home.mkdir(parents=True)
+@pytest.mark.parametrize(("home", "data"), [("ajl", None), ("far/away", "far/away"), ("far/away/ajl", "far/away")])
+def test_the_test_set_of_ajl_is_left_out(root, tmp_path, monkeypatch, home, data):
     first = datasets.load(root).table["image_id"][0]
-    (home / "test.csv").write_text(f"md5hash,fitzpatrick_scale,fitzpatrick_centaur,qc,ddi_scale\n{first},1,2,,12\n")
-    if where != "beside it":
-        monkeypatch.setattr(fitzpatrick17k, "settings", lambda: SimpleNamespace(data=tmp_path / "far/away"))
+    (tmp_path / home).mkdir(parents=True)
+    (tmp_path / home / "test.csv").write_text(
+        f"md5hash,fitzpatrick_scale,fitzpatrick_centaur,qc,ddi_scale\n{first},1,2,,12\n")
+    monkeypatch.setattr(fitzpatrick17k, "settings", lambda: SimpleNamespace(data=data and tmp_path / data))
     dataset = datasets.load(root)
     assert dataset.table["x_excluded"].tolist() == [True, False, True] + [False] * 6
     assert "1 photographs of AJL's test set are left out of training." in dataset.notes

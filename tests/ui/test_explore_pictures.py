@@ -168,13 +168,13 @@ def test_the_switch_shows_all_and_a_damaged_file_is_no_crash(root, lists):
 
 def test_a_cell_has_a_heading_of_its_own(root, lists):
     at = opened(cell_page, root, lists, cell=("melanoma", "VI"))
-    assert at.subheader[0].value == "Melanoma on skin type VI: 1 picture"
-    assert len(at.image) == 1
+    assert at.subheader[0].value == "Melanoma on skin type VI: 2 pictures"
+    assert len(at.image) == 2
 
 
 @pytest.mark.parametrize(("cell", "heading"), [
-    (("melanoma", "I-II"), "Melanoma on skin types I–II: 3 pictures"),
-    (("melanoma", "Missing"), "Melanoma of unknown skin type: 2 pictures"),
+    (("melanoma", "I-II"), "Melanoma on skin types I–II: 4 pictures"),
+    (("melanoma", "Missing"), "Melanoma of unknown skin type: 1 picture"),
     (("Missing", "VI"), "No condition on skin type VI: no picture"),
     (("keloid", "V"), "Keloid on skin type V: no picture"),
 ])

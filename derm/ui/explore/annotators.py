@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from derm.explore import agreement
@@ -13,7 +12,7 @@ from derm.ui.components import plain
 from derm.ui.explore import exports
 from derm.ui.explore.view import View
 
-_ESTIMATED = Reading("", "", "", "Estimated from the picture", "Annotated")
+_ESTIMATED = Reading("", "", "", "Estimate", "Annotation")
 
 
 def panel(view: View) -> None:
@@ -79,11 +78,13 @@ def _angle(view: View) -> None:
                 + (" yet: this part fills in by itself when measuring is done." if view.pictures else
                    ": none of them is on disk. `derm data list` says how to get them."))
         return
-    st.caption("The individual typology angle (ITA) says how light the skin in a picture looks: about 60 degrees "
-               "for very light skin, below −30 for very dark. A box holds the middle half of a type's pictures.")
-    boxes = agreement.ita_by_type(view.table)
-    if pd.notna(boxes["median"]).any():
-        exports.show(view, plots.ita_boxes(boxes), key="ita")
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown("The individual typology angle (ITA) says how light the skin in a picture looks: about 60 "
+                    "degrees for very light skin, below −30 for very dark. A box holds the middle half of a type's "
+                    "pictures.")
+        exports.show(view, plots.ita_boxes(agreement.ita_by_type(view.table)), key="ita")
+    with right:
+        st.markdown("**What the angle cannot tell**")
+        st.caption(plain(LIMITS))
     _agreement(view, found, _ESTIMATED, key="ita-agree")
-    with st.expander("What the angle cannot tell"):
-        st.markdown(plain(LIMITS))

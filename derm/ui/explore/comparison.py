@@ -14,7 +14,8 @@ from derm.ui import components, plots, words
 from derm.ui.explore import exports
 from derm.ui.explore.view import View
 
-_COLUMNS = {"fst": "Skin types", "partition3": "Benign or malignant", "condition": "Conditions"}
+_COLUMNS = {"fst": ("Skin types", "skin type"), "partition3": ("Benign or malignant", "partition"),
+            "condition": ("Conditions", "condition")}
 _MOST_ROWS = 20
 _LARGEST = 3
 
@@ -34,22 +35,28 @@ def panel(view: View, other: View) -> None:
 
 
 def _column(view: View, other: View, names: tuple[str, str], column: str) -> None:
-    st.subheader(_COLUMNS[column], anchor=False)
+    title, noun = _COLUMNS[column]
+    st.subheader(title, anchor=False)
     found = compare.compare(view.table, other.whole, column)
     if not (found["value"] != MISSING).any():
         st.info("Neither of the two says.")
         return
     apart = compare.distance(found)
     if apart.value is not None:
-        st.markdown(f"**{words.percent(apart)}** of the pictures would have to change for the two to be alike "
-                    f"({words.spread(apart)}).")
-    shown = found.assign(most=found[["share_a", "share_b"]].max(axis=1)).nlargest(_MOST_ROWS, "most")
-    kept = found[found.index.isin(shown.index)]
+        st.markdown(f"**{words.percent(apart)}** of the pictures of one would need another {noun} for the two to "
+                    f"be alike ({words.spread(apart)}).")
+    kept = found if len(found) <= _MOST_ROWS else _largest(found)
     chart = replace(plots.compare_bars(kept, names=names, column=column), figures=found)
     exports.show(view, chart, key=f"compare-{column}")
     if len(kept) < len(found):
         st.caption(f"The {len(kept)} most frequent of {len(found)}; the others are in the CSV file.")
     _differences(found, names, column)
+
+
+def _largest(found: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the largest share on either side, largest first."""
+    most = found[["share_a", "share_b"]].max(axis=1).nlargest(_MOST_ROWS)
+    return found.loc[most.index]
 
 
 def _differences(found: pd.DataFrame, names: tuple[str, str], column: str) -> None:
@@ -63,7 +70,9 @@ def _differences(found: pd.DataFrame, names: tuple[str, str], column: str) -> No
 def _difference(row: Any, names: tuple[str, str], column: str) -> str:
     more, less = (names[1], names[0]) if row.difference > 0 else (names[0], names[1])
     ends = sorted((abs(100 * row.diff_low), abs(100 * row.diff_high)))
-    return (f"{words.value(column, str(row.value))}: {abs(100 * row.difference):.1f} points "
+    name = words.value(column, str(row.value))
+    named = f"Skin type {name}" if column == "fst" and row.value != MISSING else name
+    return (f"{named}: {abs(100 * row.difference):.1f} points "
             f"({ends[0]:.1f}–{ends[1]:.1f}) more in {more} than in {less}.")
 
 

@@ -35,7 +35,8 @@ def bar(view: View) -> np.ndarray:
     with st.expander("Filters", icon=":material/filter_alt:"):
         chosen, between = _widgets(choices, ranges)
     kept = filters.mask(view.whole, chosen, between)
-    _summary(kept, chosen, between)
+    narrowed = {column: ends for column, ends in between.items() if ends != ranges[column]}
+    _summary(kept, chosen, narrowed, whole=ranges)
     return kept
 
 
@@ -84,7 +85,7 @@ def _bounds(column: str, low: float, high: float) -> tuple[float, float]:
 
 
 def _summary(kept: np.ndarray, chosen: Mapping[str, Sequence[str]],
-             between: Mapping[str, tuple[float, float]]) -> None:
+             between: Mapping[str, tuple[float, float]], *, whole: Mapping[str, tuple[float, float]]) -> None:
     """How many pictures are left and why, and one button to have all of them back."""
     left = int(kept.sum())
     said = [f"{words.column(column)}: {_either([words.value(column, value) for value in values])}"
@@ -97,15 +98,15 @@ def _summary(kept: np.ndarray, chosen: Mapping[str, Sequence[str]],
                 width="content")
         if said:
             st.button("Reset filters", type="tertiary", icon=":material/restart_alt:", on_click=_reset,
-                      args=([*chosen, *between],))
+                      args=([*chosen], {column: whole[column] for column in between}))
     if said and not left:
         st.info("No picture fits all of these filters. Take one away, or reset them.")
 
 
-def _reset(columns: Sequence[str]) -> None:
-    """Widgets whose key is forgotten start anew from their defaults, and their words leave the address."""
-    for key in (_MORE, *(f"f_{column}" for column in columns)):
-        st.session_state.pop(key, None)
+def _reset(columns: Sequence[str], between: Mapping[str, tuple[float, float]]) -> None:
+    """Every widget back to its default, which also takes it out of the address."""
+    st.session_state.update({f"f_{column}": [] for column in columns})
+    st.session_state.update({f"f_{column}": ends for column, ends in between.items()})
 
 
 def _either(names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from derm.explore import association, counts, filters
+from derm.fairness.metrics import Figure
 from derm.ui import components, plots, words
 from derm.ui.explore import exports
 from derm.ui.explore.view import View
@@ -42,8 +43,9 @@ def _together(view: View) -> None:
     exports.show(view, plots.association_map(found), key="association")
     strongest = found.dropna(subset="v").sort_values("v", ascending=False, kind="stable").head(3)
     if len(strongest):
-        components.sentences([f"{words.column(row.a)} and {words.column(row.b).lower()}: {row.v:.2f} "
-               f"(95 %: {row.low:.2f}–{row.high:.2f}, n = {row.n:,})" for row in plots.lines(strongest)])
+        components.sentences([f"{words.column(row.a)} with {words.column(row.b)}: {row.v:.2f} "
+                              f"({words.spread(Figure(row.v, row.low, row.high, row.n), shares=False)})"
+                              for row in plots.lines(strongest)])
 
 
 def _column(view: View) -> None:

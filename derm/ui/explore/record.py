@@ -150,7 +150,7 @@ def _near(view: View, image_id: str) -> dict[str, str]:
 
 def pairs_text(pair: Row) -> str:
     """How far apart two near-duplicates are, in words."""
-    if pair["identical"] is True:
+    if pair["identical"]:
         return "The same file"
     how = "Mirrored; " if pair["mirrored"] else ""
     return f"{how}{pair['distance']} of 64 bits apart; mean difference {pair['difference']:.1f} of 255"

@@ -86,7 +86,7 @@ def association_map(association: pd.DataFrame) -> Chart:
     cells = [{"label": words.wrapped(words.column(str(line.b))), "type": words.column(str(line.a)),
               "band": _graded(None if pd.isna(line.v) else line.v, _STRENGTHS),
               "n": "–" if pd.isna(line.v) else f"{line.v:.2f}".replace("0.", ".", 1),
-              "pair": f"{words.column(str(line.a))} and {words.column(str(line.b)).lower()}",
+              "pair": f"{words.column(str(line.a))} with {words.column(str(line.b))}",
               "v": "too few, or only one value" if pd.isna(line.v) else f"{line.v:.2f}",
               "interval": "" if pd.isna(line.low) else f"{line.low:.2f}–{line.high:.2f}", "known": f"{line.n:,}"}
              for line in chart.lines(association)]
