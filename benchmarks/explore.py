@@ -3,10 +3,13 @@
     python -m benchmarks.explore [--data FOLDER] [--rows N] [--json]
 
 Ours counts the filtered rows and draws charts from the counts. The peer hands the rows themselves to Altair, which
-embeds them in each chart for the browser to count, as most pages do; the same eight charts, and for each only the
-columns that it needs. FOLDER holds a data set such as Fitzpatrick17k's annotations, else rows of its number are
-made up, with more columns than it has. A million made-up rows are counted in a process of their own, whose memory
-is read at the end; with --rows that is all that is done.
+embeds them in each chart for the browser to count, as most pages do: the same charts, for each only the columns
+that it needs, without the intervals, kappas and sentences that ours works out on the way. Bytes are those of the
+specifications with their data as JSON.
+
+FOLDER holds a data set such as Fitzpatrick17k's annotations, else as many rows are made up, with more columns. A
+million made-up rows are counted in a process of their own, whose memory is read at the end; with --rows that is
+all that is done.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import altair as alt
@@ -157,12 +161,14 @@ def measure(table: pd.DataFrame, *, rounds: int) -> dict[str, Any]:
     """A filter change: its median time, what it sends, and the most memory this process ever had."""
     change = filter_change(table)
     change()  # imports, first allocations
-    seconds = []
+    wall, busy = [], []
     for _ in range(rounds):
-        began = time.perf_counter()
+        began = time.perf_counter(), time.process_time()
         charts = change()
-        seconds.append(time.perf_counter() - began)
-    return {"rows": len(table), "milliseconds": round(1000 * float(np.median(seconds)), 1), "charts": len(charts),
+        wall.append(time.perf_counter() - began[0])
+        busy.append(time.process_time() - began[1])
+    return {"rows": len(table), "milliseconds": round(1000 * median(wall)),
+            "milliseconds of the processor": round(1000 * median(busy)), "charts": len(charts),
             "kilobytes": round(sum(sent(chart.complete() for chart in charts)) / 1000, 1),
             "peak memory, MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}
 

@@ -236,7 +236,7 @@ def _listed(sizes: pd.Series) -> str:
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     """The lines of a table: a heading, then the rows; numbers to the right."""
-    right = [all(row[i][:1].isdigit() for row in rows[1:]) for i in range(len(rows[0]))]
+    right = [all(re.match(r"-?\d|too few", row[i]) for row in rows[1:]) for i in range(len(rows[0]))]
     for i, row in enumerate(rows):
         yield f"| {' | '.join(map(_plain, row))} |"
         if i == 0:
@@ -266,11 +266,13 @@ body { font: 16px/1.55 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-seri
   background: var(--paper); max-width: 52rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: break-word; }
 h1 { font-size: 1.7rem; line-height: 1.2; border-bottom: 2px solid var(--mark); padding-bottom: .5rem; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; color: var(--mark); break-after: avoid; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; margin: .8rem 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .3rem 1.2rem .3rem 0;
   border-bottom: 1px solid var(--line); }
 th { color: var(--quiet); font-weight: 600; }
+td { overflow-wrap: anywhere; min-width: 4.5rem; }
+td[style] { white-space: nowrap; min-width: 0; }
 thead:not(:has(th:not(:empty))) { display: none; }
 tr { break-inside: avoid; }
 code { font-size: .9em; overflow-wrap: anywhere; }

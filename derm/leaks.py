@@ -57,11 +57,12 @@ def counts(found: pd.DataFrame) -> dict[str, int]:
             "across_splits": int((found["crosses"] & ~across).sum()), "across_sets": int(across.sum())}
 
 
-def shared(found: pd.DataFrame) -> pd.Series:
-    """How many images of a split, other than train, repeat one of another split: by set, split, other."""
+def shared(found: pd.DataFrame) -> pd.DataFrame:
+    """How many images of a split, other than train, repeat one of another: columns set, split, other, images."""
     inside = found[found["crosses"] & (found["set_a"] == found["set_b"])]
     sides = _sides(inside)
-    return sides[sides["split"] != "train"].groupby(["set", "split", "other"])["image"].nunique()
+    held_out = sides[sides["split"] != "train"].groupby(["set", "split", "other"])
+    return held_out["image"].nunique().rename("images").reset_index()
 
 
 def names(dataset: Dataset, other: Dataset) -> tuple[str, str]:
@@ -77,8 +78,8 @@ def _rows(dataset: Dataset, other: Dataset | None) -> pd.DataFrame:
     called = [dataset.name] if other is None else names(dataset, other)
     parts = [each.table[["image_id", "path", "split", "condition"]].astype("str")
              .rename(columns={"image_id": "image"})
-             .assign(set=name, file=[each.root / path if isinstance(path, str) else None
-                                     for path in each.table["path"]])
+             .assign(set=name, file=pd.Series([each.root / path if isinstance(path, str) else None
+                                               for path in each.table["path"]], each.table.index, dtype=object))
              for each, name in zip(both, called, strict=True)]
     return pd.concat(parts, ignore_index=True)
 
@@ -96,8 +97,9 @@ def _published(rows: pd.DataFrame) -> pd.DataFrame:
 def _sides(found: pd.DataFrame) -> pd.DataFrame:
     """Both images of every pair, the first ones first: set, image, split, and the `other`'s split."""
     return pd.concat([
-        pd.DataFrame({"set": found[f"set_{this}"], "image": found[f"image_{this}"], "split": found[f"split_{this}"],
-                      "other": found[f"split_{that}"]}) for this, that in ("ab", "ba")], ignore_index=True)
+        pd.DataFrame({"set": found[f"set_{this}"], "image": found[f"image_{this}"],
+                      "split": found[f"split_{this}"], "other": found[f"split_{that}"]})
+        for this, that in ("ab", "ba")], ignore_index=True)
 
 
 def _identical(files: np.ndarray, both: pd.DataFrame, published: pd.DataFrame) -> np.ndarray:
@@ -114,7 +116,7 @@ def _same_bytes(first: Path | None, second: Path | None) -> bool:
 
 
 def _described(rows: pd.DataFrame, both: pd.DataFrame) -> pd.DataFrame:
-    sides = {f"{column}_{side}": rows[column].take(both[side]).reset_index(drop=True)
+    sides = {f"{column}_{side}": rows[column].take(both[side].to_numpy()).reset_index(drop=True)
              for column in _SIDES for side in "ab"}
     table = pd.DataFrame(sides).assign(**both[["distance", "difference", "mirrored"]])
     known = table[["condition_a", "condition_b"]].notna().all(axis=1)

@@ -44,13 +44,14 @@ def read(paths: Sequence[Path], *, cache: Path | None = None, progress: Progress
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(missing), _AT_ONCE):
             some = missing[start:start + _AT_ONCE]
-            for done, (i, one) in enumerate(zip(some, pool.map(lambda i: _signature(paths[i]), some), strict=True)):
+            signed = pool.map(lambda i: _signature(paths[i]), some)
+            for done, (i, one) in enumerate(zip(some, signed, strict=True), start + 1):
                 if one is None:
                     bad.append(i)
                 else:
                     found[i] = one
                 if progress:
-                    progress(start + done + 1, len(missing))
+                    progress(done, len(missing))
             if file:
                 _keep(file, {keys[i]: found[i] for i in some if i not in bad})
     if bad:

@@ -1,4 +1,4 @@
-"""Which photographs train, validate and test, and the files that say so. Knows the canonical table; no pictures."""
+"""Which photographs train, validate and test, and the files that say so. Knows tables; no pictures."""
 
 from __future__ import annotations
 

@@ -86,8 +86,8 @@ def _verify(path: Path, dataset: Dataset | None) -> int:
             raise DatasetError(f"{path}: no column 'group' to go by. Name the data set that it splits: "
                                f"derm data split DATA --verify {path}")
         units = pd.factorize(saved["group"])[0]
-        say(f"{path}: {_sizes(saved['split'])}.\nChecked: only the groups that the file itself names. To have pictures "
-            f"and patients compared, name the data set: derm data split DATA --verify {path}")
+        say(f"{path}: {_sizes(saved['split'])}.\nChecked: only the groups that the file itself names. To have "
+            f"pictures and patients compared, name the data set: derm data split DATA --verify {path}")
     else:
         known = dataset.table
         saved = splits.read(path, known=known["image_id"])
@@ -95,8 +95,8 @@ def _verify(path: Path, dataset: Dataset | None) -> int:
         every, checked = _units(dataset)
         units, published = every[at], (known["split"] == "test").fillna(False).to_numpy()[at]
         tested = list(saved.loc[published & (saved["split"] != "test"), "image_id"])
-        say(f"{path}: {_sizes(saved['split'])}.\nChecked against {dataset.name} ({dataset.root}): {checked}; and that "
-            "none of the publisher's test part is trained on.")
+        say(f"{path}: {_sizes(saved['split'])}.\nChecked against {dataset.name} ({dataset.root}): {checked}; and "
+            "that none of the publisher's test part is trained on.")
         _say_repeats(known, every, np.isin(np.arange(len(known)), at))
     crossing = splits.leaks(saved["split"], units)
     if tested:
@@ -119,7 +119,8 @@ def _named(data: Path | None) -> Dataset | None:
 
 def _compared(*both: Dataset) -> tuple[pd.DataFrame, list[str]]:
     """`leaks.pairs` of one data set or of two, and the files that are no readable pictures, left out of it."""
-    paths = [str(each.root / path) if isinstance(path, str) else "" for each in both for path in each.table["path"]]
+    paths = [str(each.root / path) if isinstance(path, str) else ""
+             for each in both for path in each.table["path"]]
     with progress("Comparing pictures", sum(map(bool, paths))) as update:
         try:
             return leaks.pairs(*both, cache=settings().cache, progress=update), []
@@ -144,8 +145,8 @@ def _units(dataset: Dataset) -> tuple[np.ndarray, str]:
     found, broken = _compared(dataset)
     known = dataset.table
     sizes = known["group_id"].value_counts()
-    given = (f"{(sizes > 1).sum():,} patients, cases or lesions (group_id) with several pictures" if sizes.max() > 1
-             else "no patients, cases or lesions, as its publisher names none")
+    given = (f"{(sizes > 1).sum():,} patients, cases or lesions (group_id) with several pictures"
+             if sizes.max() > 1 else "no patients, cases or lesions, as its publisher names none")
     near = (f"{len(found):,} near-duplicate pairs ({_seen(dataset, broken)})" if known["path"].notna().any()
             else "near-duplicates unknown, as no picture is on disk")
     return splits.units(known, leaks.groups(known, found)), f"{near}; {given}"
@@ -163,22 +164,23 @@ def _say_counts(found: pd.DataFrame) -> None:
     details = ", ".join(f"{counts[key]:,} {words}" for key, words in _WORDS.items() if counts[key])
     say(f"{counts['pairs']:,} pairs link {counts['images']:,} pictures in {counts['groups']:,} groups"
         f"{f': {details}' if details else ''}.")
-    for (name, part, other), images in leaks.shared(found).items():
-        say(f"{images:,} pictures of {name}'s {part} part also sit in its {other} part, the same or nearly.")
+    for row in leaks.shared(found).itertuples():
+        say(f"{row.images:,} pictures of {row.set}'s {row.split} part also sit in its {row.other} part, the same or "
+            "nearly.")
 
 
 def _print_pairs(found: pd.DataFrame) -> None:
     if found.empty:
         return
-    made = table(f"{'The first ' if len(found) > _SHOWN else ''}{min(len(found), _SHOWN):,} of {len(found):,} pairs, "
-                 "different conditions first", "Pictures", "Data set", "Split", "Condition", "Bits apart", "")
+    made = table(f"{min(len(found), _SHOWN):,} of {len(found):,} pairs, different conditions first",
+                 "Pictures", "Data set", "Split", "Condition", "Bits apart", "")
     for pair in found.head(_SHOWN).itertuples():
         notes = [word for word, yes in (("same file", pair.identical), ("mirrored", pair.mirrored)) if yes]
-        conditions = [display_name(each) if isinstance(each, str) else "not known"
-                      for each in (pair.condition_a, pair.condition_b)]
-        cells = ((pair.image_a, pair.image_b), (pair.set_a, pair.set_b), (pair.split_a, pair.split_b), conditions)
-        made.add_row(*(Text("\n".join("" if pd.isna(line) else str(line) for line in cell)) for cell in cells),
-                     f"{pair.distance} of 64", ", ".join(notes))
+        cells = [[text if isinstance(text := getattr(pair, f"{column}_{side}"), str) else "not known" for side in "ab"]
+                 for column in ("image", "set", "split", "condition")]
+        cells[-1] = [display_name(condition) for condition in cells[-1]]
+        made.add_row(*(Text("\n".join(lines)) for lines in cells), f"{pair.distance} of 64", ", ".join(notes))
+        made.add_section()
     wide.print(made)
 
 
@@ -186,34 +188,35 @@ def _say_repeats(known: pd.DataFrame, units: np.ndarray, used: np.ndarray) -> No
     """Tell of the publisher's test pictures, outside the split, that repeat one in it."""
     test = (known["split"] == "test").fillna(False).to_numpy() & ~used
     if repeats := int(np.isin(units[test], units[used]).sum()):
-        say(f"Note: {repeats:,} of the {test.sum():,} pictures of the publisher's test part repeat one in this split; "
-            "what is trained on it knows them.")
+        say(f"Note: {repeats:,} of the {test.sum():,} pictures of the publisher's test part repeat one in this "
+            "split; what is trained on it knows them.")
 
 
 def _print_counts(counts: pd.DataFrame, parts: list[str]) -> None:
     """Each condition and skin-type group in every part, and how many are too small to tell anything."""
     one_by_one = len(parts) <= _NAMED
-    made = table(f"Pictures: {' / '.join(parts) if one_by_one else 'smallest-largest fold'}", "Condition", *GROUPS, "All")
+    made = table(f"Pictures: {' / '.join(parts) if one_by_one else 'smallest-largest fold'}",
+                 "Condition", *GROUPS, "All")
 
     def cell(row: pd.Series) -> str:
         return " / ".join(f"{n:,}" for n in row) if one_by_one else f"{row.min():,}-{row.max():,}"
 
     for name, row in (*counts.iterrows(), ("all", counts.sum())):
-        made.add_row(Text(display_name(name)), *(cell(row[group]) for group in GROUPS),
+        made.add_row(Text(display_name(str(name))), *(cell(row[group]) for group in GROUPS),
                      cell(row.groupby(level=1, observed=True).sum()[parts]))
     wide.print(made)
     for part in parts if one_by_one else parts[:1]:
         cells = counts.xs(part, axis=1, level=1)[list(GROUPS[:3])].to_numpy()
         few = (cells > 0) & (cells < TOO_FEW)
-        say(f"{part}: of {cells.size:,} pairs of a condition and a skin-type group, {(cells == 0).sum():,} have no "
-            f"picture and {few.sum():,} have 1 to {TOO_FEW - 1}, too few to judge by.")
+        say(f"{part}: of {cells.size:,} cells (a condition on a skin-type group), empty {(cells == 0).sum():,}, "
+            f"under {TOO_FEW} pictures and too few to judge by {few.sum():,}.")
 
 
 def _print_crossing(saved: pd.DataFrame, units: np.ndarray, crossing: list[int]) -> None:
-    say(f"{len(crossing):,} groups cross: their pictures are near-duplicates, or of one patient, case or lesion.")
-    made = table(f"{'The first ' if len(crossing) > _SHOWN else ''}{min(len(crossing), _SHOWN)} of {len(crossing):,}",
-                 "Pictures", "Part")
+    say(f"{len(crossing):,} groups are in several parts: near-duplicates, or of one patient, case or lesion.")
+    made = table(f"{min(len(crossing), _SHOWN)} of {len(crossing):,}", "Pictures", "Part")
     for unit in crossing[:_SHOWN]:
         members = saved[units == unit].head(_SHOWN)
         made.add_row(Text("\n".join(members["image_id"])), Text("\n".join(members["split"])))
+        made.add_section()
     wide.print(made)

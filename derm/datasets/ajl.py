@@ -26,7 +26,9 @@ SOURCE = Source(
          "kaggle competitions download -c bttai-ajl-2025",
          "Unpack the archive; name its folder with DERM_DATA or --data."),
     limits=("The labels of its test part are withheld.",
-            "Its photographs are a part of Fitzpatrick17k, from two atlases with very different skin types."))
+            "Its photographs are a part of Fitzpatrick17k, from two atlases with very different skin types.",
+            "Few show types V and VI. The types were read off the photographs, not asked or measured.",
+            "The labels are the atlases'; it says nothing of age, sex, country, or which are of one patient."))
 _BOTH = ("md5hash", "fitzpatrick_scale", "fitzpatrick_centaur", "qc", "ddi_scale")
 _LABELS = ("label", "nine_partition_label", "three_partition_label")
 

@@ -53,7 +53,7 @@ class Agreement:
 def readings(table: pd.DataFrame, *, source: str | None = None) -> list[Reading]:
     """The pairs of annotations that some picture has both of. `source`, the key of the data set's source, gives
     the two annotators their names."""
-    first, second = ANNOTATORS.get(source or "", ("First annotator", "second annotator"))
+    first, second = ANNOTATORS.get(source or "", ("First annotator", "Second annotator"))
     seen = "Dermatologist" if "x_fst_self" in table else "Fitzpatrick type"
     possible = [Reading(f"{first} v {second}", "fst", "fst_other", first, second),
                 Reading("Self-reported v dermatologist", "x_fst_self", "fst", "Self-reported", "Dermatologist"),
@@ -152,6 +152,6 @@ def _box(angles: np.ndarray) -> dict[str, float]:
         return {"n": len(angles), **dict.fromkeys(("low_whisker", "q1", "median", "q3", "high_whisker"), np.nan)}
     q1, median, q3 = np.quantile(angles, [0.25, 0.5, 0.75])
     reach = 1.5 * (q3 - q1)
-    low, high = np.searchsorted(angles, [q1 - reach, q3 + reach])
-    return {"n": len(angles), "low_whisker": float(angles[low]), "q1": float(q1), "median": float(median),
-            "q3": float(q3), "high_whisker": float(angles[min(high, len(angles)) - 1])}
+    inside = angles[np.searchsorted(angles, q1 - reach):np.searchsorted(angles, q3 + reach, side="right")]
+    return {"n": len(angles), "low_whisker": float(inside[0]), "q1": float(q1), "median": float(median),
+            "q3": float(q3), "high_whisker": float(inside[-1])}

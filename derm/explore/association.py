@@ -18,7 +18,7 @@ from derm.fairness.metrics import TOO_FEW, Figure, proportions
 
 MOST_COLUMNS = 16
 _KNOWN = ("condition", "fst", "fst_other", "mst", "split", "qc", "flags", "duplicate")
-_LEFT_OUT = ("x_excluded",)  # it only repeats qc
+_LEFT_OUT = ("x_excluded", "x_ddi_scale")  # they repeat qc and fst
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +44,8 @@ def association(table: pd.DataFrame) -> pd.DataFrame:
     and more it held the true V 94 times in 100 or oftener, at 60 rows 87 times or oftener.
 
     Numbers count by quartile. At most MOST_COLUMNS columns, in the table's order; those with one value or over
-    MOST_VALUES are left out, as are the partitions, which only sum up conditions. v is NaN below TOO_FEW rows, or
-    where a side is constant in the rows that the two share.
+    MOST_VALUES are left out, as are those that only repeat another, such as the partitions. v is NaN below
+    TOO_FEW rows, or where a side is constant in the rows that the two share.
     """
     columns = {name: column for name, column in categorical(table, known=_KNOWN) if name not in _LEFT_OUT
                and len(column.names) <= MOST_VALUES}

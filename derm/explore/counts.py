@@ -16,12 +16,9 @@ ALL_TYPES = "I-VI"
 ANY = "any"  # the row of a gap that is the same for all
 YES_OR_BLANK = "Yes or blank in the source: a blank may mean no, or not asked. The two cannot be told apart."
 _NOT_COUNTED = ("image_id", "group_id")
-# First words that keep their capital inside a sentence: people's names and places.
-_PROPER = frozenset((
-    "Addison", "Beau", "Becker", "Beckers", "Behcet", "Behcets", "Bowen", "Bowens", "Campbell", "Cushing",
-    "Darier", "Dariers", "Ehlers", "Fordyce", "Gianotti", "Grover", "Grovers", "Hailey", "Hansen", "Henoch",
-    "Kaposi", "Kawasaki", "Langerhans", "Lyme", "Merkel", "Mongolian", "Paget", "Pagets", "Raynaud", "Reiter",
-    "Schamberg", "Sjogren", "Spitz", "Stevens", "Sturge", "Sweet", "Terry"))
+# First words that keep their capital inside a sentence: the names in datasets/conditions.csv and some more.
+_PROPER = frozenset(("Becker", "Behcet", "Bowen", "Darier", "Ehlers", "Fordyce", "Grover", "Hailey", "Kaposi",
+                     "Langerhans", "Lyme", "Merkel", "Paget", "Raynaud", "Spitz", "Stevens", "Sweet"))
 
 
 @dataclass(frozen=True)
@@ -127,10 +124,10 @@ def sentence(gap: Gap) -> str:
 
 
 def in_sentence(condition: str) -> str:
-    """The condition as it is written within a sentence: 'basal cell carcinoma', but 'Kaposi sarcoma', 'SCC'."""
+    """The condition as it is written within a sentence: 'wart', but 'Kaposi sarcoma', 'B cell lymphoma', 'SCC'."""
     name = display_name(condition)
-    first = name.split(" ")[0].rstrip(",").removesuffix("'s")
-    return name if first in _PROPER or first[1:2].isupper() else name[:1].lower() + name[1:]
+    first = name.split(" ")[0]
+    return name if first in _PROPER or first.isupper() else name[:1].lower() + name[1:]
 
 
 def missingness(table: pd.DataFrame) -> pd.DataFrame:

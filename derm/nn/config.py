@@ -125,8 +125,8 @@ def read(path: Path) -> TrainConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML ({error}). Mend that line.") from error
     config = override(TrainConfig(), table)
-    lists = {key: getattr(config, key) for key in LISTS}
-    return replace(config, **{key: str(path.parent / Path(name).expanduser()) for key, name in lists.items() if name})
+    return override(config, {key: str(path.parent / Path(name).expanduser())
+                             for key in LISTS if (name := getattr(config, key))})
 
 
 def save(config: TrainConfig, folder: Path) -> TrainConfig:
@@ -141,8 +141,8 @@ def save(config: TrainConfig, folder: Path) -> TrainConfig:
             except OSError as error:
                 raise ConfigError(f"{key} = '{source}': cannot be read ({error.strerror}).", key) from error
             (folder / name).write_bytes(content)
-    (folder / CONFIG).write_text(replace(config, **kept).to_toml(), encoding="utf-8")
-    return replace(config, **{key: str(folder / name) for key, name in kept.items()})
+    (folder / CONFIG).write_text(override(config, kept).to_toml(), encoding="utf-8")
+    return override(config, {key: str(folder / name) for key, name in kept.items()})
 
 
 def override(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
@@ -161,7 +161,7 @@ def data_folder(config: TrainConfig) -> Path:
         raise ConfigError("data = '': no data folder; name one with --data PATH, data in the config file, "
                           "DERM_DATA or derm.toml.", "data")
     if not folder.is_dir():
-        raise ConfigError(f"data = '{folder}': no such folder; expected that of a data set (see `derm data list`).",
+        raise ConfigError(f"data = '{folder}': no such folder; expected that of a data set (`derm data list`).",
                           "data")
     return folder
 

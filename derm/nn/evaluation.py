@@ -19,8 +19,9 @@ from derm.registry import Bundle
 def predict_split(bundle: Bundle, *, data: Path | None, split: str) -> pd.DataFrame:
     """The predictions table for "train", "val", "test" or "all" labelled photographs of the data set.
 
-    "all" holds a publisher's labelled test part too, and whatever the training was told to leave out. Raises `DatasetError` if the data is not what the bundle was trained on (its split would be another
-    one) and a part was asked for, or if a photograph cannot be read.
+    "all" are also those of a publisher's test part, and those that a list left out of training. Raises
+    `DatasetError` if the data is not what the bundle was trained on (its split would be another one) and a
+    part was asked for, or if a photograph cannot be read.
     """
     recorded = bundle.path("config.toml")  # a bundle from elsewhere need not have one
     config = configs.read(recorded) if recorded.is_file() else configs.TrainConfig()

@@ -82,8 +82,8 @@ def labelled_rows(dataset: datasets.Dataset, *, exclude_flagged: bool = True, te
         raise DatasetError(f"{dataset.name} ({dataset.root}): none of its {len(table):,} photographs is on disk. "
                            "`derm data list` says how to get them.")
     rest = "".join(f"; {count:,} {reason}" for reason, count in counts.items())
-    raise DatasetError(f"{dataset.name} ({dataset.root}): {len(rows):,} photographs of {rows['condition'].nunique()} "
-                       f"conditions can be used, and at least two conditions are needed{rest}.")
+    raise DatasetError(f"{dataset.name} ({dataset.root}): {len(rows):,} photographs can be used, of "
+                       f"{rows['condition'].nunique()} conditions, and at least two conditions are needed{rest}.")
 
 
 def split_rows(dataset: datasets.Dataset, rows: pd.DataFrame, *, fractions: str, seed: int) -> pd.Series:
@@ -105,10 +105,10 @@ def saved_parts(dataset: datasets.Dataset, rows: pd.DataFrame, split_file: str, 
                               "such as --set fold=1.", "fold")
         saved = saved.map(lambda name: "val" if name == f"fold{fold}" else "train")
     elif fold:
-        raise ConfigError(f"fold = {fold}; {split_file} has no folds but {', '.join(names)}: leave fold at 0.", "fold")
+        raise ConfigError(f"fold = {fold}; {split_file} has no folds but {', '.join(names)}; leave it 0.", "fold")
     elif unknown := sorted(set(names) - {"train", "val", "test"}):
-        raise DatasetError(f"{split_file}: the parts of a split are train, val and test, or fold1, fold2 and so on. "
-                           "Mend", unknown)
+        raise DatasetError(f"{split_file}: the parts of a split are train, val and test, or fold1, fold2 and so "
+                           "on. Mend", unknown)
     parts = rows["image_id"].map(saved).rename("split")
     if empty := [name for name in ("train", "val") if not (parts == name).any()]:
         raise DatasetError(f"{split_file}: no photograph that can be used is in its part {' or '.join(empty)}.")

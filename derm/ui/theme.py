@@ -58,7 +58,7 @@ _CSS = """
 .derm-note { margin: .4rem 0 0; padding: .8rem 1rem; border-radius: .3rem .6rem .6rem .3rem;
   border-left: 3px solid var(--derm-accent);
   background: color-mix(in srgb, var(--derm-accent) 8%, transparent); }
-[class*="st-key-derm-tiles"] { display: grid; gap: .6rem;
+[class*="st-key-derm-tiles"] { display: grid; gap: .6rem; align-items: stretch;
   grid-template-columns: repeat(auto-fit, minmax(9.75rem, 1fr)); }
 [class*="st-key-derm-tiles"] > div { width: auto !important; padding: .6rem .8rem .65rem; border-radius: .6rem;
   border: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
@@ -81,7 +81,7 @@ _CSS = """
   justify-content: center;
   border: 1px solid color-mix(in srgb, currentColor 25%, transparent); }
 @media (max-width: 640px) {
-  [class*="st-key-derm-tiles"] { display: grid; gap: .6rem;
+  [class*="st-key-derm-tiles"] { display: grid; gap: .6rem; align-items: stretch;
   grid-template-columns: repeat(auto-fit, minmax(9.75rem, 1fr)); }
 [class*="st-key-derm-tiles"] > div { width: auto !important; padding: .6rem .8rem .65rem; border-radius: .6rem;
   border: 1px solid color-mix(in srgb, currentColor 15%, transparent); }

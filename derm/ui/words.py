@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -60,6 +61,7 @@ def interval(low: float | None, high: float | None) -> str:
     return f"{100 * low:.1f}–{100 * high:.1f}\N{NO-BREAK SPACE}%"
 
 
+@lru_cache(4096)
 def wrapped(text: str, width: int = 22) -> str:
     """In lines of at most `width` characters, broken between words, so that it can stand beside a narrow chart."""
     return "\n".join(textwrap.wrap(text, width, break_long_words=True)) or text

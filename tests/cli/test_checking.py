@@ -36,7 +36,8 @@ def test_check_prints_one_table(drawn_root, capsys):
     for part in ("AJL 2025 (ajl)", "40 (36 train, 4 test), 40 on disk", "Skin type known 0.93 [0.80-0.97], n = 40",
                  "Scale v Centaur the same in 0.68 [0.51-0.80], at most one apart in 1.00 [0.91-1.00], n = 37",
                  "No picture on V-VI none: every condition has some",
-                 "Under 20 on V-VI melanoma 3, acne 4, eczema 4", "condition 4", "warning Wrongly labelled, says the publisher (1 in all:", "0 errors, 1 warning."):
+                 "Under 20 on V-VI melanoma 3, acne 4, eczema 4", "condition 4",
+                 "warning Wrongly labelled, says the publisher (1 in all:", "0 errors, 1 warning."):
         assert part in text
     assert said.err == ""
 

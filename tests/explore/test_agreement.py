@@ -88,7 +88,7 @@ def test_readings_are_those_that_some_picture_has_both_of(columns, titles):
 
 def test_annotators_nobody_named_are_first_and_second():
     table = explored({"fst": [1], "fst_other": [2]})
-    assert [reading.title for reading in readings(table, source="own")] == ["First annotator v second annotator"]
+    assert [reading.title for reading in readings(table, source="own")] == ["First annotator v Second annotator"]
 
 
 def test_angles_by_type_are_tukeys_boxes():

@@ -100,6 +100,7 @@ def test_no_picture_is_no_gap():
 @pytest.mark.parametrize(("gap", "text"), [
     (Gap("dermatofibroma", "V-VI", 0), "No picture of dermatofibroma on FST V-VI."),
     (Gap("kaposi-sarcoma", "VI", 3), "Only 3 pictures of Kaposi sarcoma on FST VI (under 20)."),
+    (Gap("b-cell-lymphoma", "VI", 2), "Only 2 pictures of B cell lymphoma on FST VI (under 20)."),
     (Gap("lyme-disease", "I", 1), "Only 1 picture of Lyme disease on FST I (under 20)."),
     (Gap("basal-cell-carcinoma", "I-VI", 12), "Only 12 pictures of basal cell carcinoma on FST I-VI (under 20)."),
     (Gap("acne", "V-VI", 11, ("VI",)), "Only 11 pictures of acne on FST V-VI (under 20), none on VI."),

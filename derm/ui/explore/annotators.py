@@ -81,8 +81,8 @@ def _angle(view: View) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.markdown("The individual typology angle (ITA) says how light the skin in a picture looks: about 60 "
-                    "degrees for very light skin, below −30 for very dark. A box holds the middle half of a type's "
-                    "pictures.")
+                    "degrees for very light skin, below −30 for very dark. A box holds the middle half of the "
+                    "pictures of a type.")
         exports.show(view, plots.ita_boxes(agreement.ita_by_type(view.table)), key="ita")
     with right:
         st.markdown("**What the angle cannot tell**")

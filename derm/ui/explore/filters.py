@@ -105,7 +105,7 @@ def _summary(kept: np.ndarray, chosen: Mapping[str, Sequence[str]],
 
 def _reset(columns: Sequence[str], between: Mapping[str, tuple[float, float]]) -> None:
     """Every widget back to its default, which also takes it out of the address."""
-    st.session_state.update({f"f_{column}": [] for column in columns})
+    st.session_state.update({_MORE: []} | {f"f_{column}": [] for column in columns})
     st.session_state.update({f"f_{column}": ends for column, ends in between.items()})
 
 

@@ -52,13 +52,15 @@ def missing_bars(missingness: pd.DataFrame) -> Chart:
              "text": f"{words.share(row.missing / row.n)} ({row.missing:,})",
              "n": f"{row.missing:,} of {row.n:,}", "interval": words.interval(row.low, row.high)}
             for row in chart.lines(missingness) if row.missing]
-    track = {"mark": {"type": "bar", "color": chart.LINE, "cornerRadius": 3, "height": {"band": 0.42}},
+    thin = {"type": "bar", "cornerRadius": 3, "height": {"band": 0.42}}
+    track = {"mark": {**thin, "color": chart.LINE, "aria": False},
              "encoding": {"x": chart.number("full", axis=None, scale=_reserve(108))}}
-    part = {"mark": {"type": "bar", "color": chart.GREY, "cornerRadius": 3, "height": {"band": 0.42}},
+    part = {"mark": {**thin, "color": chart.GREY,
+                     **chart.aloud("{name}: {n} missing ({interval})")},
             "encoding": {"x": chart.number("part"), "tooltip": chart.tooltip(
                 name="Column", n="Missing", interval="95 % interval")}}
-    text = {"mark": {"type": "text", "align": "left", "dx": 8},
-            "encoding": {"x": chart.number("full"), "text": chart.nominal("text")}}
+    text = {"mark": {"type": "text", "aria": False, "align": "left", "dx": 8},
+            "encoding": {"x": chart.number("full"), "text": chart.text("text")}}
     spec = chart.layered("Bars: which part of each column is missing.", [track, part, text], step=28,
                          encoding={"y": chart.labels()})
     return Chart("Missing values", spec, rows, missingness)
@@ -75,7 +77,8 @@ def source_bars(shares: pd.DataFrame, *, title: str = "Skin types of each source
              "n": f"{row.n:,} of {totals[row.source]:,}", "share": words.share(row.share),
              "interval": words.interval(row.low, row.high)}
             for number, row in enumerate(chart.lines(shares))]
-    bar = {"mark": {"type": "bar", "height": {"band": 0.62}, "stroke": chart.OUTLINE, "strokeWidth": 0.8},
+    bar = {"mark": {"type": "bar", "height": {"band": 0.62}, "stroke": chart.OUTLINE, "strokeWidth": 0.8,
+                    **chart.aloud("{name}, skin types {type}: {n} pictures, {share} ({interval})")},
            "encoding": {
                "x": chart.number("count", stack="normalize", axis={"format": "%", "tickCount": 4, "grid": False}),
                "order": chart.number("order"),
@@ -96,7 +99,8 @@ def compare_bars(comparison: pd.DataFrame, *, names: tuple[str, str], column: st
     rows = [row for line in chart.lines(comparison) for row in _pair(line, names, column)]
     y = {"y": chart.labels(), "yOffset": chart.nominal("set", scale={"paddingInner": 0.12})}
     x = chart.number("part", axis=None, scale=_reserve(104))
-    bar = {"mark": {"type": "bar", "cornerRadiusEnd": 2, "stroke": chart.OUTLINE, "strokeWidth": 0.6},
+    bar = {"mark": {"type": "bar", "cornerRadiusEnd": 2, "stroke": chart.OUTLINE, "strokeWidth": 0.6,
+                    **chart.aloud("{name}, {set}: {n} pictures, {share} ({interval})")},
            "encoding": {"x": x, "tooltip": chart.tooltip(
                name="Value", set="Data set", n="Pictures", share="Share", interval="95 % interval",
                difference="Difference"),
@@ -146,7 +150,7 @@ def _bar(colour: Spec, *, field: str, share: bool) -> Spec:
     x = chart.number("part" if share else "count", axis=None, scale=_reserve(104 if share else 52))
     return {"mark": {"type": "bar", "cornerRadiusEnd": 3, "stroke": chart.OUTLINE, "strokeWidth": 0.8,
                      "strokeDash": {"expr": f"datum.kind === '{chart.MISSING}' ? [3, 2] : [1, 0]"},
-                     "height": {"band": 0.7}},
+                     "height": {"band": 0.7}, **chart.aloud("{name}: {n} pictures, {share} ({interval})")},
             "encoding": {"x": x, "color": chart.nominal(field, **colour), "tooltip": chart.tooltip(**_TIP)}}
 
 
@@ -158,14 +162,14 @@ def _horizontal(description: str, bar: Spec, *, share: bool, step: int) -> Spec:
 def _whiskers() -> list[Spec]:
     """The interval, over a halo so that it shows on a bar of any colour."""
     ends = {"x": chart.number("low"), "x2": {"field": "high"}}
-    return [{"mark": {"type": "rule", "strokeWidth": width, "color": colour, "strokeCap": "round"},
+    return [{"mark": {"type": "rule", "aria": False, "strokeWidth": width, "color": colour, "strokeCap": "round"},
              "encoding": ends} for width, colour in ((4.5, chart.PAGE), (1.6, chart.INK))]
 
 
 def _text() -> Spec:
     """The figure at the end of its bar, or of its interval."""
-    return {"mark": {"type": "text", "align": "left", "dx": 6},
-            "encoding": {"x": chart.number("end"), "text": chart.nominal("text")}}
+    return {"mark": {"type": "text", "aria": False, "align": "left", "dx": 6},
+            "encoding": {"x": chart.number("end"), "text": chart.text("text")}}
 
 
 def _reserve(pixels: int) -> Spec:

@@ -127,9 +127,21 @@ def number(field: str, **more: Any) -> Spec:
     return {"field": field, "type": "quantitative", "title": None, **more}
 
 
+def text(field: str) -> Spec:
+    """A channel of text, as it stands in the row."""
+    return {"field": field, "type": "nominal"}
+
+
 def palette(colours: Mapping[str, str], *, legend: Spec | None = None) -> Spec:
     """Fixed colours for words, in a legend or none."""
     return {"scale": {"domain": list(colours), "range": list(colours.values())}, "legend": legend}
+
+
+def aloud(sentence: str) -> Spec:
+    """What a screen reader says of a bar or cell: a sentence with the row's fields in braces."""
+    words = re.split(r"{(\w+)}", sentence)
+    parts = [f"datum.{part}" if number % 2 else json.dumps(part) for number, part in enumerate(words) if part]
+    return {"description": {"expr": " + ".join(parts)}}
 
 
 def lines(frame: pd.DataFrame) -> Iterable[Any]:
@@ -139,4 +151,4 @@ def lines(frame: pd.DataFrame) -> Iterable[Any]:
 
 def tooltip(**titles: str) -> list[Spec]:
     """What a bar or cell says when pointed at: field=title, as text made in Python."""
-    return [{"field": field, "type": "nominal", "title": title} for field, title in titles.items()]
+    return [{**text(field), "title": title} for field, title in titles.items()]

@@ -43,10 +43,12 @@ def coverage_map(coverage: pd.DataFrame, *, rows: str = "condition", columns: st
     x = chart.nominal("type", scale={"domain": heads}, axis={
         "orient": "top", "offset": 15, "labelAngle": 0, "labelPadding": 3, "labelFontSize": _font(13, 11)})
     rect = {"name": "cells",
-            "mark": {"type": "rect", "cornerRadius": 3, "strokeWidth": 1.2, "cursor": "pointer",
-                     "strokeDash": {"expr": f"datum.band === '{_NONE}' ? [3, 2.5] : [1, 0]"}, **_inset()},
+            "mark": {"type": "rect", "cornerRadius": 3, "cursor": "pointer",
+                     "strokeDash": {"expr": f"datum.band === '{_NONE}' ? [3, 2.5] : [1, 0]"}, **_inset(),
+                     **chart.aloud("{name}, skin type {type}: {n} pictures")},
             "encoding": {"color": chart.nominal("band", **chart.palette(_FILL, legend=_legend())),
                          "stroke": _edge(),
+                         "strokeWidth": {"condition": {"param": CELL, "empty": False, "value": 3}, "value": 1.2},
                          "tooltip": chart.tooltip(name=words.column(rows), type="Skin type", n="Pictures",
                                                   says="Note")}}
     spec = chart.layered(
@@ -69,7 +71,8 @@ def agreement_map(matrix: pd.DataFrame, *, rows: str, columns: str) -> Chart:
               "share": words.share(line.n / totals[line.a]) if totals[line.a] else ""}
              for line in chart.lines(matrix)]
     rect = {"mark": {"type": "rect", "cornerRadius": 3, "strokeWidth": {"expr": "datum.same ? 2 : 0"},
-                     "stroke": chart.INK, **_inset()},
+                     "stroke": chart.INK, **_inset(),
+                     **chart.aloud(f"{rows} {{label}}, {columns} {{type}}: {{n}} pictures")},
             "encoding": {"color": chart.nominal("band", **chart.palette(_grades(_SHARES))),
                          "tooltip": chart.tooltip(label=rows, type=columns, n="Pictures",
                                                   share="Share of the row")}}
@@ -90,7 +93,8 @@ def association_map(association: pd.DataFrame) -> Chart:
               "v": "too few, or only one value" if pd.isna(line.v) else f"{line.v:.2f}",
               "interval": "" if pd.isna(line.low) else f"{line.low:.2f}–{line.high:.2f}", "known": f"{line.n:,}"}
              for line in chart.lines(association)]
-    rect = {"mark": {"type": "rect", "cornerRadius": 3, "stroke": chart.LINE, "strokeWidth": 0.8, **_inset()},
+    rect = {"mark": {"type": "rect", "cornerRadius": 3, "stroke": chart.LINE, "strokeWidth": 0.8, **_inset(),
+                     **chart.aloud("{pair}: {v}")},
             "encoding": {"color": chart.nominal("band", **chart.palette(_grades(_STRENGTHS))),
                          "tooltip": chart.tooltip(pair="Columns", v="Cramer's V", interval="95 % interval",
                                                   known="Pictures")}}
@@ -130,7 +134,8 @@ def _edge() -> Spec:
 def _swatches() -> Spec:
     """Each type's tone between its numeral and its column."""
     return {"transform": [{"aggregate": [{"op": "sum", "field": "count", "as": "total"}], "groupby": ["type"]}],
-            "mark": {"type": "rect", "stroke": chart.OUTLINE, "strokeWidth": 0.8, "cornerRadius": 2, **_inset()},
+            "mark": {"type": "rect", "stroke": chart.OUTLINE, "strokeWidth": 0.8, "cornerRadius": 2, "aria": False,
+                     **_inset()},
             "encoding": {"y": {"value": -13}, "y2": {"value": -5},
                          "color": chart.nominal("type", **chart.palette(chart.SKIN)),
                          "tooltip": [{"field": "type", "type": "nominal", "title": "Skin type"},
@@ -140,8 +145,8 @@ def _swatches() -> Spec:
 
 def _figures(inks: Mapping[str, str]) -> Spec:
     """The number in each cell, in what can be read on the cell's shade, smaller where cells are narrow."""
-    return {"mark": {"type": "text", "fontSize": _font(12, 10)},
-            "encoding": {"text": chart.nominal("n"), "color": chart.nominal("band", **chart.palette(inks))}}
+    return {"mark": {"type": "text", "aria": False, "fontSize": _font(12, 10)},
+            "encoding": {"text": chart.text("n"), "color": chart.nominal("band", **chart.palette(inks))}}
 
 
 def _font(wide: int, narrow: int) -> Spec:

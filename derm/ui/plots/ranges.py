@@ -15,7 +15,8 @@ def histogram(bins: pd.DataFrame, *, column: str, unit: str = "") -> Chart:
              "range": f"{line.low:,.4g} to {line.high:,.4g}{unit and f' {unit}'}"} for line in chart.lines(bins)]
     name = words.column(column) + (f" ({unit})" if unit else "")
     spec = {**chart.base(f"Histogram: pictures in each range of {name}."), "height": 200,
-            "mark": {"type": "bar", "color": chart.ACCENT, "stroke": chart.PAGE, "strokeWidth": 1},
+            "mark": {"type": "bar", "color": chart.ACCENT, "stroke": chart.PAGE, "strokeWidth": 1,
+                     **chart.aloud("{range}: {n} pictures")},
             "encoding": {
                 "x": chart.number("low", title=name, bin="binned", axis={"grid": False, "tickCount": 6}),
                 "x2": {"field": "high"},
@@ -38,14 +39,15 @@ def ita_boxes(boxes: pd.DataFrame) -> Chart:
     title = "Degrees: darker skin left, lighter right"
     axis = {"titlePadding": 8, "tickCount": 6, "grid": True, "gridDash": [2, 3]}
     scale = {"zero": False, "nice": True}
-    whisker = {"mark": {"type": "rule", "strokeWidth": 1.2},
+    whisker = {"mark": {"type": "rule", "aria": False, "strokeWidth": 1.2},
                "encoding": {"x": chart.number("low_whisker", title=title, axis=axis, scale=scale),
                             "x2": {"field": "high_whisker"}}}
     box = {"mark": {"type": "bar", "height": {"band": 0.55}, "stroke": chart.OUTLINE, "strokeWidth": 0.8,
-                    "cornerRadius": 2},
+                    "cornerRadius": 2, **chart.aloud("{type}: {n} pictures, median {middle}, middle half {half}")},
            "encoding": {"x": chart.number("q1", title=title), "x2": {"field": "q3"}, "tooltip": tip,
                         "color": chart.nominal("type", **chart.palette(chart.SKIN))}}
-    median = [{"mark": {"type": "tick", "thickness": thickness, "height": {"band": 0.55}, "color": colour},
+    median = [{"mark": {"type": "tick", "thickness": thickness, "height": {"band": 0.55}, "color": colour,
+                        "aria": False},
                "encoding": {"x": chart.number("median", title=title), "tooltip": tip}}
               for thickness, colour in ((5, chart.PAGE), (2, chart.INK))]
     spec = chart.layered("Boxes: the estimated ITA of the pictures of each annotated skin type.",
