@@ -101,7 +101,8 @@ def _repeats(table: pd.DataFrame, scan: Scan) -> Repeats:
     sizes = {str(split): n for split, n in table["split"].value_counts().items()}
     shared = {(str(split), str(other)): tuple(dict.fromkeys(part["image"]))
               for (split, other), part in crossing.groupby(["split", "other"])}
-    across = [Across(split, other, ids, sizes[split]) for (split, other), ids in shared.items() if split != "train"]
+    across = [Across(split, other, ids, sizes[split]) for (split, other), ids in shared.items()
+              if split != "train"]
     differing = pairs[pairs["same_condition"].eq(False).fillna(False).astype(bool)]
     conflicting = [f"{pair.image_a} ({pair.condition_a}) and {pair.image_b} ({pair.condition_b})"
                    for pair in differing.itertuples()]

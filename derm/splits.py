@@ -26,7 +26,7 @@ COLUMNS = ("image_id", "split", "group")
 TEST = "in the publisher's test part, which is never trained on"
 UNLABELLED = "without a condition"
 NO_PICTURE = "without a picture on disk"
-FLAGGED = "flagged by the data set's authors"
+FLAGGED = "flagged as not for training"
 LISTED = "on the list of images to leave out"
 
 
@@ -75,9 +75,9 @@ def split(table: pd.DataFrame, *, fractions: str = "80/20", groups: np.ndarray, 
 def units(table: pd.DataFrame, groups: np.ndarray) -> np.ndarray:
     """What must stay together, int [rows]: near-duplicates (`groups`), the publisher's patients, cases or
     lesions (group_id), and whatever these link."""
-    near = np.unique(groups, return_inverse=True)[1]
-    given = pd.factorize(table["group_id"])[0] + near.max(initial=-1) + 1
-    linked = merge(int(given.max(initial=-1)) + 1, near, given)
+    near, given = np.unique(groups, return_inverse=True)[1], pd.factorize(table["group_id"])[0]
+    first, known = near.max(initial=-1) + 1, given >= 0  # rows without a group_id are no group
+    linked = merge(int(first + given.max(initial=-1) + 1), near[known], first + given[known])
     return linked[near]
 
 

@@ -1,10 +1,11 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from derm import duplicates
+from derm import duplicates, signatures
 from derm.errors import DatasetError
 from tests.conftest import blotches
 
@@ -79,29 +80,45 @@ def test_unreadable_files_are_named(tmp_path):
         duplicates.groups(paths, cache=tmp_path / "cache")
 
 
-def test_cache_is_used_until_a_file_changes(tmp_path):
-    paths, calls = save(tmp_path, *(blotches(i) for i in range(3))), []
-
-    def found():
-        calls.clear()
-        return duplicates.groups(paths, cache=tmp_path / "cache", progress=lambda *c: calls.append(c)).tolist()
-
-    assert found() == [0, 1, 2]
-    assert calls == [(1, 3), (2, 3), (3, 3)]
-    assert found() == [0, 1, 2]
-    assert calls == []
-    paths[2].write_bytes(paths[0].read_bytes())
-    assert found() == [0, 1, 0]
-    assert len(calls) == 3
-    for file in (tmp_path / "cache").iterdir():
-        file.write_bytes(file.read_bytes()[:300])
-    assert found() == [0, 1, 0]
-    assert len(calls) == 3
+def signed(hashes: np.ndarray, mirrored: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
+    made = np.zeros(len(hashes), signatures.SIGNATURE)
+    made["hash"], made["mirrored"], made["thumbnail"] = hashes, mirrored, thumbnails
+    return made
 
 
-def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path):
-    paths = save(tmp_path, blotches(0), blotches(1))
-    assert duplicates.groups(paths, cache=paths[0] / "cache").tolist() == [0, 1]
+def plain_pairs(hashes: list[int], others: list[int], mirrored: bool) -> list[tuple[int, int, int, bool]]:
+    return [(a, b, distance, mirrored) for a in range(len(hashes)) for b in range(a + 1, len(hashes))
+            if (distance := (hashes[a] ^ others[b]).bit_count()) <= duplicates.HASH_DISTANCE]
+
+
+@pytest.mark.parametrize(("rows", "columns", "batch"), [(32, 4096, 1024), (4, 8, 3), (1, 1, 1), (7, 64, 1024)])
+def test_blocks_find_what_comparing_each_with_each_finds(monkeypatch, rows, columns, batch):
+    for name, value in (("_ROWS", rows), ("_COLUMNS", columns), ("_BATCH", batch)):
+        monkeypatch.setattr(duplicates, name, value)
+    rng = np.random.default_rng(0)
+    # Of 40 bits, two chance numbers differ in 20 or so: about one pair in seven is near enough.
+    hashes, mirrored = rng.integers(0, 2**40, (2, 61), dtype=np.uint64)
+    found = duplicates.compare(signed(hashes, mirrored, np.zeros((61, 32, 32, 3))))
+    straight = plain_pairs(hashes.tolist(), hashes.tolist(), False)
+    turned = plain_pairs(hashes.tolist(), mirrored.tolist(), True)
+    both = {(a, b) for a, b, *_ in straight}
+    expected = [*straight, *(pair for pair in turned if pair[:2] not in both)]
+    assert len(straight) > 100
+    assert len(expected) > len(straight) + 100
+    assert list(found[["a", "b", "distance", "mirrored"]].itertuples(index=False, name=None)) == expected
+
+
+def test_confirmation_does_not_depend_on_the_blocks(monkeypatch):
+    """Equal hashes, so that every pair is looked at; three are of one picture, the rest differ."""
+    rng = np.random.default_rng(1)
+    thumbnails = rng.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    thumbnails[[7, 31]] = thumbnails[2] ^ 1
+    one = signed(np.zeros(40), np.full(40, 2**63), thumbnails)
+    whole = duplicates.compare(one)
+    assert whole[["a", "b"]].to_numpy().tolist() == [[2, 7], [2, 31], [7, 31]]
+    monkeypatch.setattr(duplicates, "_ROWS", 3)
+    monkeypatch.setattr(duplicates, "_COLUMNS", 5)
+    pd.testing.assert_frame_equal(duplicates.compare(one), whole)
 
 
 def test_real_photographs(ajl_groups):

@@ -25,7 +25,7 @@ def test_file_is_relative_to_itself_and_environment_wins(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "message", "key"), [
-    ('date = "x"', "unknown key 'date'; expected one of data, weights, models, runs, cache", "date"),
+    ('date = "x"', "unknown key 'date'; expected one of data, weights, models, runs, exclusions, cache", "date"),
     ("data = 3", "data = 3; expected a folder in quotes", "data"),
     ("data = ", "not valid TOML", None),
     (b"\xff\xfe", "not valid TOML", None),

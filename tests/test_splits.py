@@ -88,7 +88,7 @@ def test_tiny_data_still_has_every_part():
 def test_refuses_other_fractions():
     with pytest.raises(ConfigError, match=r"'70/30'; expected one of 80/20, 80/10/10") as caught:
         splits.split(table_of("ab"), fractions="70/30", groups=np.arange(2), seed=0)
-    assert caught.value.key == "split"
+    assert caught.value.key == "fractions"
 
 
 @pytest.mark.parametrize("conditions", ["", "aaaa", "aaaaaaaa"])

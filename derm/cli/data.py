@@ -25,9 +25,9 @@ def list_sources(as_json: Json = False) -> None:
 def fetch(
     source: Annotated[str, typer.Argument(help="fitzpatrick17k, scin, ham10000, pad-ufes-20, ajl or ddi.")],
     sample: Annotated[int | None, typer.Option(min=1, help="Only this many images, chosen by --seed.")] = None,
-    to: Annotated[Path | None, typer.Option(help="The folder (default: a folder of its name in DERM_DATA).")] = None,
+    to: Annotated[Path | None, typer.Option(help="The folder (default: one of its name in DERM_DATA).")] = None,
     accept_licence: Annotated[bool, typer.Option("--accept-licence", help="Do not ask.")] = False,
-    partial: Annotated[bool, typer.Option("--partial", help="Exit status 0 even if some images are gone.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Exit status 0 even if images are gone.")] = False,
     seed: Annotated[int, typer.Option(help="Chooses the sample.")] = 0,
 ) -> None:
     """Download a data set; call it again to continue. Exit status 0 only if it is complete, or --partial."""
@@ -48,7 +48,7 @@ def check(data: Data, adapter: Annotated[str | None, typer.Option(help="Read it 
 
 @app.command()
 def card(data: Data,
-         out: Annotated[Path | None, typer.Option(help="Write it there (.md or .html) instead of printing.")] = None,
+         out: Annotated[Path | None, typer.Option(help="Write it there (.md or .html), not here.")] = None,
          ) -> None:
     """A datasheet: origin, licence, counts, gaps, skin types, disagreement, duplicates, known limits."""
     from derm.cli import checking

@@ -74,7 +74,9 @@ def split(data: Path | None, *, fractions: str, seed: int, exclude: Path | None,
     say(f"Kept together: {checked}.")
     _say_repeats(known, units, used)
     _print_counts(splits.counts(rows, parts), list(parts.cat.categories))
-    say(f"Written: {out}. Train on it: derm train --split-file {out}. Check it: derm data split --verify {out}")
+    one = " --set fold=1" if "fold1" in parts.cat.categories else ""
+    say(f"Written: {out}. Train on it: derm train --split-file {out}{one}\n"
+        f"Check it: derm data split {dataset.root} --verify {out}")
     return 0
 
 
@@ -165,8 +167,8 @@ def _say_counts(found: pd.DataFrame) -> None:
     say(f"{counts['pairs']:,} pairs link {counts['images']:,} pictures in {counts['groups']:,} groups"
         f"{f': {details}' if details else ''}.")
     for row in leaks.shared(found).itertuples():
-        say(f"{row.images:,} pictures of {row.set}'s {row.split} part also sit in its {row.other} part, the same or "
-            "nearly.")
+        say(f"{row.images:,} pictures of {row.set}'s {row.split} part also sit in its {row.other} part, the same "
+            "or nearly.")
 
 
 def _print_pairs(found: pd.DataFrame) -> None:
@@ -176,8 +178,8 @@ def _print_pairs(found: pd.DataFrame) -> None:
                  "Pictures", "Data set", "Split", "Condition", "Bits apart", "")
     for pair in found.head(_SHOWN).itertuples():
         notes = [word for word, yes in (("same file", pair.identical), ("mirrored", pair.mirrored)) if yes]
-        cells = [[text if isinstance(text := getattr(pair, f"{column}_{side}"), str) else "not known" for side in "ab"]
-                 for column in ("image", "set", "split", "condition")]
+        cells = [[str(text) if pd.notna(text := getattr(pair, f"{column}_{side}")) else "not known"
+                  for side in "ab"] for column in ("image", "set", "split", "condition")]
         cells[-1] = [display_name(condition) for condition in cells[-1]]
         made.add_row(*(Text("\n".join(lines)) for lines in cells), f"{pair.distance} of 64", ", ".join(notes))
         made.add_section()

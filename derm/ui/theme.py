@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import streamlit as st
-
 from derm.schema import SkinType
 
 # Six tones of our own choosing, one a Fitzpatrick skin type; the numeral always stands with the colour.
@@ -109,6 +107,8 @@ _CSS = """
 
 def apply() -> None:
     """Send the style sheet; once a run, before anything is drawn."""
+    import streamlit as st  # only here: the charts need the colours alone
+
     st.html(f"<style>{_variables()}{_CSS}{_swatch_rules()}</style>")
 
 

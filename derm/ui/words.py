@@ -62,9 +62,10 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 @lru_cache(4096)
-def wrapped(text: str, width: int = 22) -> str:
-    """In lines of at most `width` characters, broken between words, so that it can stand beside a narrow chart."""
-    return "\n".join(textwrap.wrap(text, width, break_long_words=True)) or text
+def wrapped(text: str) -> str:
+    """In two lines that can stand beside a narrow chart; in more, and longer ones, only if it must."""
+    short, wide = (textwrap.wrap(text, width) for width in (22, 28))
+    return "\n".join(short if len(short) <= 2 else wide) or text
 
 
 def percent(figure: Figure) -> str:

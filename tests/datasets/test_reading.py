@@ -148,7 +148,7 @@ print(len(frame), peak() - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in other units")
 def test_memory_is_that_of_the_text(tmp_path):
-    path, rows = tmp_path / "rows.csv", 400_000
+    path, rows = tmp_path / "rows.csv", 1_000_000
     with path.open("w") as file:
         file.write("image_id,path,dx,fst,patient,site,age,sex\n")
         file.writelines(f"{i:08d},photos/{i:08d}.jpg,basal cell carcinoma,{i % 6 + 1},P{i // 3:07d},lower arm,"
@@ -157,7 +157,7 @@ def test_memory_is_that_of_the_text(tmp_path):
                           check=True, timeout=120)
     read_rows, growth = map(int, done.stdout.split())
     assert read_rows == rows
-    assert growth < 5 * os.path.getsize(path) / 2**20  # a Python string a cell would be eight times
+    assert growth < 3.5 * os.path.getsize(path) / 2**20  # ours 2.8 times; pandas' own reader takes more than 4
 
 
 def test_files_below_a_folder(tmp_path):

@@ -22,8 +22,7 @@ def panel(view: View) -> None:
         for limit in source.limits:
             st.markdown(f"- {plain(limit)}")
         if dataset.unmapped:
-            names = ", ".join(dataset.unmapped)
-            st.markdown(f"**Condition names that Derm does not know** ({len(dataset.unmapped)}; kept as they are): "
-                        f"{plain(names)}")
+            st.markdown(f"**Condition names unknown to Derm** ({len(dataset.unmapped)}; kept as they are): "
+                        f"{plain(', '.join(dataset.unmapped))}")
         for step in source.how:
             st.caption(plain(step))

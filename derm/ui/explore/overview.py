@@ -26,6 +26,7 @@ _UNITS = {"count": "Pictures", "share": "Shares"}
 def panel(view: View) -> None:
     """Everything above; a clicked cell is left in the session as `cell-<view.key>`: (condition, column)."""
     if view.table.empty:
+        st.session_state.pop(f"cell-{view.key}", None)
         st.info("No picture is left to show. Reset the filters above to see the data set again.")
         return
     _tiles(counts.overview(view.table))

@@ -25,6 +25,7 @@ from derm.ui.explore.view import View
 Row = Mapping[Any, Any]  # a row of the canonical table, by column
 
 PER_PAGE = 24
+_PAGES = 320  # pixels; as wide as its content, the widget hides page numbers that would fit
 _BLUR, _SHOWN, _ASKED = "blur", "shown-pictures", "asked-picture"
 _SITES = "x_body_parts_"
 _INTIMATE = re.compile(r"genit|groin|buttock|breast|nipple|areol|penis|vulv|vagin|scrot|\banal|\banus|perian"
@@ -168,5 +169,5 @@ def _ask(image_id: str) -> None:
 def pages(count: int, *, per_page: int, key: str) -> slice:
     """Which of `count` things to show, with the buttons to turn pages where one is not enough."""
     number = -(-count // per_page)
-    page = st.pagination(number, max_visible_pages=5, key=key) if number > 1 else 1
+    page = st.pagination(number, max_visible_pages=5, width=_PAGES, key=key) if number > 1 else 1
     return slice((page - 1) * per_page, page * per_page)

@@ -181,7 +181,7 @@ def _list(view: View, *, blur: bool) -> None:
     st.subheader("Excluded from training", anchor=False)
     excluded = marks.excluded(view)
     if not excluded:
-        st.caption("No picture yet. Those you exclude here are left out by `derm train`.")
+        st.caption("No picture yet. Those you exclude are listed here, with the command that trains without them.")
         return
     rows = view.whole[view.whole["image_id"].isin(excluded)]
     foreign = len(excluded) - len(rows)

@@ -22,8 +22,9 @@ def fst_bars(distribution: pd.DataFrame, *, share: bool = False, title: str = "F
     """
     rows = _rows(distribution, "fst", share=share)
     bar = _bar(chart.palette(chart.SKIN), field="name", share=share)
-    return Chart(title, _horizontal("Bars: pictures of each Fitzpatrick skin type, the unknown last.", bar,
-                                    share=share, step=36), rows, distribution)
+    spec = _horizontal("Bars: pictures of each Fitzpatrick skin type, the unknown last.", bar, rows, share=share,
+                       step=36)
+    return Chart(title, spec, rows, distribution)
 
 
 def label_bars(distribution: pd.DataFrame, *, column: str = "condition", kinds: Mapping[str, str] | None = None,
@@ -41,8 +42,8 @@ def label_bars(distribution: pd.DataFrame, *, column: str = "condition", kinds: 
                              legend=legend if kinds and column != "partition3" else None),
                field="kind", share=share)
     named = words.column(column)
-    return Chart(f"{named}: pictures of each", _horizontal(f"Bars: pictures of each value of {named}, most first.",
-                                                           bar, share=share, step=28), rows, ordered)
+    spec = _horizontal(f"Bars: pictures of each value of {named}, most first.", bar, rows, share=share, step=28)
+    return Chart(f"{named}: pictures of each", spec, rows, ordered)
 
 
 def missing_bars(missingness: pd.DataFrame) -> Chart:
@@ -61,7 +62,7 @@ def missing_bars(missingness: pd.DataFrame) -> Chart:
                 name="Column", n="Missing", interval="95 % interval")}}
     text = {"mark": {"type": "text", "aria": False, "align": "left", "dx": 8},
             "encoding": {"x": chart.number("full"), "text": chart.text("text")}}
-    spec = chart.layered("Bars: which part of each column is missing.", [track, part, text], step=28,
+    spec = chart.layered("Bars: which part of each column is missing.", [track, part, text], rows, step=28,
                          encoding={"y": chart.labels()})
     return Chart("Missing values", spec, rows, missingness)
 
@@ -86,8 +87,8 @@ def source_bars(shares: pd.DataFrame, *, title: str = "Skin types of each source
                    {name: chart.SKIN[name] for name in ("I–II", "III–IV", "V–VI")}, legend={})),
                "tooltip": chart.tooltip(name="Source", type="Skin types", n="Pictures", share="Share",
                                         interval="95 % interval")}}
-    spec = chart.layered("Stacked bars: the skin-type groups among the pictures of each source.", [bar], step=52,
-                         encoding={"y": chart.labels()})
+    spec = chart.layered("Stacked bars: the skin-type groups among the pictures of each source.", [bar], rows,
+                         step=52, encoding={"y": chart.labels()})
     return Chart(title, spec, rows, shares)
 
 
@@ -107,7 +108,7 @@ def compare_bars(comparison: pd.DataFrame, *, names: tuple[str, str], column: st
                "color": chart.nominal("set", **chart.palette(
                    dict(zip(names, (chart.ACCENT, chart.SECOND), strict=True)), legend={"columns": 1}))}}
     spec = chart.layered("Pairs of bars: the share of each value in two data sets.", [bar, *_whiskers(), _text()],
-                         step=17, encoding=y)
+                         rows, step=17, encoding=y)
     spec["height"] = {"step": 17, "for": "offset"}
     spec["encoding"]["y"]["scale"] = {"paddingInner": 0.3, "paddingOuter": 0.1}
     return Chart(f"{words.column(column)}: {names[0]} and {names[1]}", spec, rows, comparison)
@@ -154,9 +155,9 @@ def _bar(colour: Spec, *, field: str, share: bool) -> Spec:
             "encoding": {"x": x, "color": chart.nominal(field, **colour), "tooltip": chart.tooltip(**_TIP)}}
 
 
-def _horizontal(description: str, bar: Spec, *, share: bool, step: int) -> Spec:
+def _horizontal(description: str, bar: Spec, rows: Sequence[Mapping[str, Any]], *, share: bool, step: int) -> Spec:
     layers = [bar, *(_whiskers() if share else []), _text()]
-    return chart.layered(description, layers, step=step, encoding={"y": chart.labels()})
+    return chart.layered(description, layers, rows, step=step, encoding={"y": chart.labels()})
 
 
 def _whiskers() -> list[Spec]:

@@ -81,9 +81,11 @@ def export(chart: Chart, kind: Literal["png", "svg"], *, source: str) -> bytes:
     return bytes(vl_convert.vegalite_to_png(spec, vl_version=_VEGA_LITE, scale=2))
 
 
-def layered(description: str, layers: Sequence[Spec], *, step: int, **more: Any) -> Spec:
-    """Layers over one another, as wide as the page and `step` pixels a row high."""
-    return {**base(description), "height": {"step": step}, "layer": list(layers), **more}
+def layered(description: str, layers: Sequence[Spec], rows: Sequence[Mapping[str, Any]], *, step: int,
+            **more: Any) -> Spec:
+    """Layers over one another, as wide as the page and `step` pixels a row high, or as its labels need."""
+    most = max((str(row["label"]).count("\n") for row in rows), default=0) + 1
+    return {**base(description), "height": {"step": max(step, _LINE * most + 4)}, "layer": list(layers), **more}
 
 
 def base(description: str) -> Spec:

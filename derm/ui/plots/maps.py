@@ -53,7 +53,7 @@ def coverage_map(coverage: pd.DataFrame, *, rows: str = "condition", columns: st
                                                   says="Note")}}
     spec = chart.layered(
         "Matrix: the number of pictures of each condition on each Fitzpatrick skin type; empty cells are dashed.",
-        [_swatches(), rect, _figures(_TEXT)], step=32, encoding={"x": x, "y": chart.labels()},
+        [_swatches(), rect, _figures(_TEXT)], cells, step=32, encoding={"x": x, "y": chart.labels()},
         params=[{"name": CELL, "select": {"type": "point", "fields": ["row", "column"]}, "views": ["cells"]}],
         resolve=_OWN_COLOURS)
     return Chart(f"Pictures by {words.column(rows).lower()} and skin type", spec, cells, coverage)
@@ -79,7 +79,7 @@ def agreement_map(matrix: pd.DataFrame, *, rows: str, columns: str) -> Chart:
     axis = {"orient": "top", "labelAngle": 0, "title": columns, "titlePadding": 8, "labelFontSize": 13}
     y = chart.nominal("label", axis={"title": rows, "titlePadding": 8, "labelFontSize": 13})
     spec = chart.layered(f"Matrix: how often {rows} and {columns} give the same or another value.",
-                         [rect, _figures(_inks(_SHARES))], step=34,
+                         [rect, _figures(_inks(_SHARES))], cells, step=34,
                          encoding={"x": chart.nominal("type", axis=axis), "y": y}, resolve=_OWN_COLOURS)
     return Chart(f"{rows} and {columns}", spec, cells, matrix)
 
@@ -100,7 +100,7 @@ def association_map(association: pd.DataFrame) -> Chart:
                                                   known="Pictures")}}
     axis = {"labelAngle": -50, "labelOverlap": False, "labelAlign": "right", "labelBaseline": "middle"}
     spec = chart.layered("Matrix: how strongly each pair of columns goes together, 0 not at all, 1 fully.",
-                         [rect, _figures(_inks(_STRENGTHS))], step=32,
+                         [rect, _figures(_inks(_STRENGTHS))], cells, step=32,
                          encoding={"x": chart.nominal("type", axis=axis), "y": chart.labels()},
                          resolve=_OWN_COLOURS)
     return Chart("What goes together (Cramer's V)", spec, cells, association)

@@ -51,7 +51,7 @@ def ita_boxes(boxes: pd.DataFrame) -> Chart:
                "encoding": {"x": chart.number("median", title=title), "tooltip": tip}}
               for thickness, colour in ((5, chart.PAGE), (2, chart.INK))]
     spec = chart.layered("Boxes: the estimated ITA of the pictures of each annotated skin type.",
-                         [whisker, box, *median], step=42, encoding={"y": chart.labels()})
+                         [whisker, box, *median], rows, step=42, encoding={"y": chart.labels()})
     return Chart("Estimated ITA by annotated skin type", spec, rows, boxes)
 
 
