@@ -271,7 +271,7 @@ table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabul
 th, td { text-align: left; vertical-align: top; padding: .3rem 1.2rem .3rem 0;
   border-bottom: 1px solid var(--line); }
 th { color: var(--quiet); font-weight: 600; }
-td { overflow-wrap: anywhere; min-width: 4.5rem; }
+td { overflow-wrap: anywhere; min-width: 6.5rem; }
 td[style] { white-space: nowrap; min-width: 0; }
 thead:not(:has(th:not(:empty))) { display: none; }
 tr { break-inside: avoid; }

@@ -7,7 +7,7 @@ Workshops) compared it with the annotated types of Fitzpatrick17k; this is their
 Their skin mask also asks for brightness (red at least 95, luma at least 80), which throws dark skin out: on the
 AJL 2025 photographs it keeps less than a fifth of the picture in 21 % of type VI, against 6 % of type II, and
 what it keeps is the lightest part. Chroma alone (Chai and Ngan 1999, IEEE Trans. Circuits Syst. Video Technol.
-9:551-564) treats the types alike (4.5 % and 3.4 %), with median angles of 53, 31, 24, 10, -3 and -23 for the
+9:551-564) treats the types alike (4.5 % and 3.4 %), with median angles of 53, 31, 24, 9, -3 and -22 for the
 annotated types I to VI. And the angle is the median over the pixels kept, which a lesion or a highlight moves
 less than a mean.
 """

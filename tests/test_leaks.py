@@ -35,8 +35,9 @@ def dataset(root: Path, rows: dict[str, tuple[int | None, str, str]], *, key: st
 @pytest.fixture
 def one(tmp_path: Path) -> Dataset:
     return dataset(tmp_path / "one", {
-        "a": (0, "acne", "train"), "b": (1, "eczema", "train"), "c": (0, "acne", "test"), "d": (2, "acne", "train"),
-        "e": (1, "acne", "train"), "f": (3, "", ""), "g": (3, "acne", "train"), "h": (None, "acne", "train")})
+        "a": (0, "acne", "train"), "b": (1, "eczema", "train"), "c": (0, "acne", "test"),
+        "d": (2, "acne", "train"), "e": (1, "acne", "train"), "f": (3, "", ""),
+        "g": (3, "acne", "train"), "h": (None, "acne", "train")})
 
 
 def test_one_data_set(one):

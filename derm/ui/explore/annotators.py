@@ -31,7 +31,7 @@ def _agreement(view: View, found: Agreement, reading: Reading, *, key: str) -> N
     """A sentence, the matrix and its figures."""
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.markdown(_sentence(found, reading))
+        st.markdown(_sentence(found))
         chart = plots.agreement_map(found.matrix, rows=reading.rows, columns=reading.columns)
         exports.show(view, chart, key=key)
     with right:
@@ -40,12 +40,11 @@ def _agreement(view: View, found: Agreement, reading: Reading, *, key: str) -> N
             st.caption(plain(words.dashed(found.note)))
 
 
-def _sentence(found: Agreement, reading: Reading) -> str:
-    a, b = plain(reading.rows), plain(reading.columns)
+def _sentence(found: Agreement) -> str:
     if found.exact.value is None or found.within_one.value is None:
-        return f"Only {found.n} pictures have both readings: too few to say how far {a} and {b} agree."
-    return (f"On **{words.share(found.exact.value)}** of {found.n:,} pictures {a} and {b} say the same; on "
-            f"**{words.share(found.within_one.value)}** they are at most one step apart.")
+        return f"Only {found.n} pictures have both: too few to say how far they agree."
+    return (f"Of {found.n:,} pictures, both say the same on **{words.share(found.exact.value)}** and are at most "
+            f"one step apart on **{words.share(found.within_one.value)}**.")
 
 
 def _figures(found: Agreement, *, key: str) -> None:

@@ -14,6 +14,7 @@ import streamlit as st
 
 from derm.explore import filters
 from derm.ui import words
+from derm.ui.components import plain
 from derm.ui.explore.view import View
 
 _FIRST = ("condition", "fst", "partition3", "partition9", "split", "x_source", "qc", "flags")
@@ -72,14 +73,15 @@ def _widgets(choices: Mapping[str, Sequence[str]], ranges: Mapping[str, tuple[fl
 
 
 def _several(column: str, values: Sequence[str]) -> list[str]:
-    return st.multiselect(words.column(column), values, key=f"f_{column}", bind="query-params", placeholder="All",
-                          format_func=lambda value: words.value(column, value), help=_HELP.get(column), wrap=True)
+    return st.multiselect(plain(words.column(column)), values, key=f"f_{column}", bind="query-params", wrap=True,
+                          format_func=lambda value: words.value(column, value), help=_HELP.get(column),
+                          placeholder="All")
 
 
 def _bounds(column: str, low: float, high: float) -> tuple[float, float]:
     whole = low == int(low) and high == int(high) and high - low >= 10
     step = 1.0 if whole else (high - low) / 100
-    found = st.slider(words.column(column), low, high, (low, high), step=step, key=f"f_{column}",
+    found = st.slider(plain(words.column(column)), low, high, (low, high), step=step, key=f"f_{column}",
                       format="%.0f" if whole else "%.4g", bind="query-params")
     return float(found[0]), float(found[1])
 
