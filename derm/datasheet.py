@@ -30,6 +30,7 @@ _ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "the person (so that pictures of one can be kept together)": ("x_patient", "x_case"),
 }
 _TOLD = ("x_sex", "x_age_group", "x_combined_race", "x_body_site")
+_UNMEASURED = "Not measured: no picture is on this disk."
 _MOST = 15  # values of a column told one by one
 _UNTOLD = ("why, when and with whose money the pictures were taken", "consent and ethical review",
            "who was not asked or did not take part", "how the people who gave labels and skin types were chosen",
@@ -126,7 +127,7 @@ def _conditions(found: Findings) -> Iterator[str]:
     if unlabelled := int(found.table["condition"].isna().sum()):
         yield from ("", f"{unlabelled:,} further pictures have no condition.")
     if found.dataset.unmapped:
-        yield from ("", "Published names for which no condition of ours is known, left without one: "
+        yield from ("", "Published names that Derm does not know, kept as they are: "
                         f"{_plain(', '.join(found.dataset.unmapped))}.")
 
 
@@ -159,20 +160,26 @@ def _missing(found: Findings) -> Iterator[str]:
 
 def _repeats(found: Findings) -> Iterator[str]:
     repeats = found.repeats
+    if not found.measured:
+        yield _UNMEASURED
+        return
     if not repeats.pairs:
         yield "No near-duplicates were found."
         return
-    yield (f"{repeats.pairs:,} pairs are the same picture or nearly, or show the same lesion from the same side; "
-           f"they link {_share(repeats.images, len(found.table))} in {repeats.groups:,} groups.")
+    yield ("Pairs that are the same picture or nearly, or show the same lesion from the same side: "
+           f"{repeats.pairs:,}. They link {_share(repeats.images, len(found.table))}; groups: {repeats.groups:,}.")
     for each in repeats.across:
         yield from ("", f"**Leak**: {_share(len(each.images), each.n)} of {_plain(each.split)} also sit in "
                         f"{_plain(each.other)}. A model trained on {_plain(each.other)} has seen them.")
     if repeats.conflicting:
-        yield from ("", f"In {len(repeats.conflicting):,} pairs the conditions differ; at most one of each pair "
-                        "is right, unless both apply.")
+        yield from ("", f"Pairs whose conditions differ: {len(repeats.conflicting):,}. At most one of each is "
+                        "right, unless both apply.")
 
 
 def _quality(found: Findings) -> Iterator[str]:
+    if not found.measured:
+        yield _UNMEASURED
+        return
     there = int(found.table["path"].notna().sum())
     counted = {"unreadable": found.unreadable} | dict(found.flags)
     yield from _table([("Flag", f"Pictures of {there:,}", "Share"),

@@ -68,6 +68,11 @@ class Findings:
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def measured(self) -> bool:
+        """Whether any picture was there to look at: without, `flags` and `repeats` say nothing."""
+        return self.overview.flagged is not None
+
 
 def find(dataset: Dataset, scan: Scan) -> Findings:
     """Everything that `scan` and the table of `dataset` tell."""
@@ -122,7 +127,7 @@ def _warnings(dataset: Dataset, flags: Mapping[str, tuple[str, ...]], repeats: R
     table, others, unnamed = dataset.table, *_strays(dataset)
     wrong = table["qc"].astype("str").str.contains(_WRONG, case=False).fillna(False).astype(bool)
     found = {
-        "Condition names that have no slug": dataset.unmapped,
+        "Condition names that Derm does not know, kept as they are": dataset.unmapped,
         **{f"Pictures of {a.split} that also sit in {a.other}, the same or nearly": a.images
            for a in repeats.across},
         "Near-duplicates with different conditions": repeats.conflicting,

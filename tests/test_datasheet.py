@@ -77,6 +77,12 @@ def test_without_skin_types_nothing_is_claimed(dataset):
     assert "how far annotators agree cannot be told" in text
 
 
+def test_without_pictures_nothing_is_said_of_them(dataset):
+    text = sheet(replace(dataset, table=dataset.table.assign(path=pd.array([None] * len(dataset.table), "str"))))
+    for title in ("Repeats and leaks", "Quality of the pictures"):
+        assert section(text, title).strip() == "Not measured: no picture is on this disk."
+
+
 def test_errors_come_first_and_text_from_outside_stays_text(dataset):
     odd = replace(dataset, problems=(DatasetError("<script>alert(1)</script> | *x*"),), unmapped=("<img src=x>",))
     text = sheet(odd)

@@ -71,8 +71,8 @@ def test_files_that_do_not_belong(tiny_ajl):
 
 @pytest.mark.parametrize(("field", "value", "where", "text"), [
     ("problems", (DatasetError("Two labels for", ["x"]),), "errors", "Two labels for (1 in all: x)"),
-    ("unmapped", ("Wart?",), "warnings", "Condition names that have no slug (1 in all: Wart?)"),
+    ("unmapped", ("Wart?",), "warnings", "does not know, kept as they are (1 in all: Wart?)"),
 ])
 def test_what_the_adapter_found_is_passed_on(tiny_ajl, field, value, where, text):
     dataset = replace(datasets.load(tiny_ajl), **{field: value})
-    assert text in getattr(found(dataset), where)
+    assert any(text in said for said in getattr(found(dataset), where))

@@ -23,6 +23,7 @@ from derm.findings import DARK, Findings, find
 from derm.scan import scan
 from derm.settings import settings
 
+_UNMEASURED = "not measured: no picture is on disk"
 _KEYS = ("name", "adapter", "root", "images", "on_disk", "conditions", "fst", "missing", "quality", "unreadable",
          "duplicates", "unmapped", "notes", "errors", "warnings")
 
@@ -86,22 +87,26 @@ def _rows(found: Findings) -> Iterator[tuple[str, str]]:
     yield "Missing values", _missing(found) or "none"
     for note in data.notes:
         yield "Note", note
-    yield "Near-duplicates", (f"{repeats.pairs:,} pairs link {repeats.images:,} pictures in {repeats.groups:,} "
-                              "groups" if repeats.pairs else "none")
-    yield "Quality", f"{found.overview.flagged or 0:,} pictures flagged, {len(found.unreadable):,} unreadable"
+    if not found.measured:
+        yield "Near-duplicates", _UNMEASURED
+        yield "Quality", _UNMEASURED
+        return
+    yield "Near-duplicates", (f"{_plural(repeats.pairs, 'pair')}; {repeats.images:,} pictures in "
+                              f"{_plural(repeats.groups, 'group')}" if repeats.pairs else "none")
+    yield "Quality", f"{found.overview.flagged:,} pictures flagged, {len(found.unreadable):,} unreadable"
 
 
 def _skin(found: Findings) -> Iterator[tuple[str, str]]:
     known = sum(found.groups.values())
     if not known:
-        yield "Skin type", f"of no picture; the source has {found.dataset.source.skin_type}"
+        yield "Skin type", "recorded of no picture"
         return
     yield "Skin type known", str(found.overview.known_fst)
     for group, n in found.groups.items():
         yield f"  of these {group}", f"{n:,}: {proportion(n, known)}"
     for each in found.agreements:
         yield each.title, (f"the same in {each.exact.text}, at most one apart in {each.within_one.text}, "
-                           f"n = {each.n:,}; kappa {each.kappa.text}")
+                           f"n = {each.n:,}; kappa {each.kappa.text}" if each.n >= TOO_FEW else str(each.exact))
     dark = _counted(found.cells[DARK].sort_values())
     none = [in_sentence(name) for name, n in dark.items() if n == 0]
     few = [f"{in_sentence(name)} {n}" for name, n in dark.items() if 0 < n < TOO_FEW]
@@ -119,14 +124,16 @@ def _missing(found: Findings) -> str:
 
 def _json(found: Findings) -> dict[str, Any]:
     data, repeats = found.dataset, found.repeats
+    duplicates = {
+        "pairs": repeats.pairs, "groups": repeats.groups, "images": repeats.images,
+        "across_splits": [asdict(each) | {"images": len(each.images)} for each in repeats.across],
+        "conflicting": len(repeats.conflicting)}
     missing = found.missingness.set_index("column")["missing"]
     values = (
         data.name, data.source.key, str(data.root), len(data.table), int(data.table["path"].notna().sum()),
         _counted(found.cells.sum(axis=1)), _skin_json(found), _counted(missing),
-        {word: len(ids) for word, ids in found.flags.items()}, list(found.unreadable),
-        {"pairs": repeats.pairs, "groups": repeats.groups, "images": repeats.images,
-         "across_splits": [asdict(each) | {"images": len(each.images)} for each in repeats.across],
-         "conflicting": len(repeats.conflicting)},
+        {word: len(ids) for word, ids in found.flags.items()} if found.measured else None,
+        list(found.unreadable), duplicates if found.measured else None,
         list(data.unmapped), list(data.notes), list(found.errors), list(found.warnings))
     return dict(zip(_KEYS, values, strict=True))
 
@@ -147,4 +154,4 @@ def _counted(counts: pd.Series) -> dict[str, int]:
 
 
 def _plural(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"

@@ -62,6 +62,9 @@ def split(data: Path | None, *, fractions: str, seed: int, exclude: Path | None,
     listed = exclusions.ids(exclude, known=known["image_id"]) if exclude else frozenset()
     why_not = splits.left_out(known, pictures=bool(known["path"].notna().any()), listed=listed)
     used = why_not.isna().to_numpy()
+    reasons = [f"{count:,} {reason}" for reason, count in why_not.value_counts().items()]
+    if not used.any():
+        raise DatasetError(f"{dataset.name} ({dataset.root}): no picture may be trained on: {'; '.join(reasons)}.")
     units, checked = _units(dataset)
     rows = known[used]
     parts = splits.split(rows, fractions=fractions, groups=units[used], seed=seed)
@@ -69,8 +72,8 @@ def split(data: Path | None, *, fractions: str, seed: int, exclude: Path | None,
     out = out or Path(f"split-{dataset.source.key}.csv")
     splits.write(out, rows.assign(split=parts, group=first[used]))
     say(f"{dataset.name} ({dataset.root}), {fractions}, seed {seed}: {_sizes(parts)}.")
-    for reason, count in why_not.value_counts().items():
-        say(f"Left out: {count:,} {reason}.")
+    for reason in reasons:
+        say(f"Left out: {reason}.")
     say(f"Kept together: {checked}.")
     _say_repeats(known, units, used)
     _print_counts(splits.counts(rows, parts), list(parts.cat.categories))
@@ -164,11 +167,11 @@ def _sizes(parts: pd.Series) -> str:
 def _say_counts(found: pd.DataFrame) -> None:
     counts = leaks.counts(found)
     details = ", ".join(f"{counts[key]:,} {words}" for key, words in _WORDS.items() if counts[key])
-    say(f"{counts['pairs']:,} pairs link {counts['images']:,} pictures in {counts['groups']:,} groups"
-        f"{f': {details}' if details else ''}.")
+    say(f"Near-duplicate pairs: {counts['pairs']:,}, linking {counts['images']:,} pictures in "
+        f"{counts['groups']:,} groups{f'; {details}' if details else ''}.")
     for row in leaks.shared(found).itertuples():
-        say(f"{row.images:,} pictures of {row.set}'s {row.split} part also sit in its {row.other} part, the same "
-            "or nearly.")
+        say(f"Pictures of {row.set}'s {row.split} part that also sit in its {row.other} part, the same or nearly: "
+            f"{row.images:,}.")
 
 
 def _print_pairs(found: pd.DataFrame) -> None:
@@ -190,8 +193,8 @@ def _say_repeats(known: pd.DataFrame, units: np.ndarray, used: np.ndarray) -> No
     """Tell of the publisher's test pictures, outside the split, that repeat one in it."""
     test = (known["split"] == "test").fillna(False).to_numpy() & ~used
     if repeats := int(np.isin(units[test], units[used]).sum()):
-        say(f"Note: {repeats:,} of the {test.sum():,} pictures of the publisher's test part repeat one in this "
-            "split; what is trained on it knows them.")
+        say(f"Pictures of the publisher's test part that repeat one in this split: {repeats:,} of {test.sum():,}; "
+            "what is trained on it knows them.")
 
 
 def _print_counts(counts: pd.DataFrame, parts: list[str]) -> None:
@@ -215,7 +218,7 @@ def _print_counts(counts: pd.DataFrame, parts: list[str]) -> None:
 
 
 def _print_crossing(saved: pd.DataFrame, units: np.ndarray, crossing: list[int]) -> None:
-    say(f"{len(crossing):,} groups are in several parts: near-duplicates, or of one patient, case or lesion.")
+    say(f"Groups in several parts (near-duplicates, or of one patient, case or lesion): {len(crossing):,}.")
     made = table(f"{min(len(crossing), _SHOWN)} of {len(crossing):,}", "Pictures", "Part")
     for unit in crossing[:_SHOWN]:
         members = saved[units == unit].head(_SHOWN)

@@ -54,37 +54,27 @@ def test_without_data_it_opens_on_real_counts(visit):
     page.get_by_text("kappa").first.wait_for()
 
 
-def test_from_a_cell_to_its_pictures_to_a_cleaner_list(visit, drawn, tmp_path):
+def test_pictures_then_a_repeat_excluded_from_training(visit, drawn):
     address, lists = drawn
     page = visit("explore", at=address)
     page.get_by_text("Acne").first.wait_for()
     page.get_by_text("Measuring").first.wait_for(state="detached")
     settled(page)
-    click_cell(page)
-    page.get_by_text("on skin type").first.wait_for()
-    assert page.locator(".st-key-cell img").count() > 0
+    section(page, "Pictures")
+    assert page.get_by_role("button", name="Show").or_(page.get_by_role("button", name="Record")).count() > 0
     section(page, "Duplicates and quality")
     page.get_by_role("button", name="Exclude").first.click()
     page.get_by_text("derm train --exclude").first.wait_for()
     assert len(list(lists.glob("*.csv"))) == 1
 
 
-def click_cell(page) -> None:
-    """The middle of the first cell of the heat map."""
-    chart = page.locator(".st-key-coverage canvas, .st-key-coverage svg").first
-    chart.scroll_into_view_if_needed()
-    box = chart.bounding_box()
-    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.4)
-    settled(page)
-
-
 def test_a_filter_stands_in_the_address_and_applies_to_the_export(visit, drawn, tmp_path):
     address, _ = drawn
-    page = visit("explore?condition=melanoma", at=address)
+    page = visit("explore?f_condition=Melanoma", at=address)
     page.get_by_text(" of ").first.wait_for()
     settled(page)
     with page.expect_download() as saved:
-        page.get_by_role("button", name="Table (CSV)").click()
+        page.get_by_role("button", name="Table of these").click()
     rows = list(csv.DictReader(io.StringIO(Path(saved.value.path()).read_text(encoding="utf-8"))))
     assert {row["condition"] for row in rows} == {"melanoma"}
     page.get_by_role("button", name="Reset").click()

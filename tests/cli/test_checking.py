@@ -9,6 +9,7 @@ import pytest
 
 from derm import cli
 from derm.settings import settings
+from tests.datasets.fixtures import write_ddi, write_fitzpatrick17k, write_ham10000, write_pad_ufes, write_scin
 
 KEYS = {"name", "adapter", "root", "images", "on_disk", "conditions", "fst", "missing", "quality", "unreadable",
         "duplicates", "unmapped", "notes", "errors", "warnings"}
@@ -65,6 +66,24 @@ def test_errors_end_with_status_1(tiny_ajl, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["unreadable"] == ["a0"]
     assert len(found["errors"]) == 1
+
+
+def test_without_pictures_they_are_not_measured(tmp_path, capsys):
+    write_fitzpatrick17k(tmp_path)
+    run("check", tmp_path)
+    assert capsys.readouterr().out.count("not measured: no picture is on disk") == 2
+    run("check", tmp_path, "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["on_disk"] == 0
+    assert found["quality"] is found["duplicates"] is None
+
+
+@pytest.mark.parametrize("write", [write_scin, write_ddi, write_pad_ufes, write_ham10000])
+def test_every_source_can_be_checked_and_described(tmp_path, capsys, write):
+    write(tmp_path)
+    assert run("check", tmp_path) == 0
+    assert run("card", tmp_path) == 0
+    assert "## Who is missing" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from derm import registry
 from derm.errors import ConfigError
 from derm.nn import config as configs
 from derm.nn.config import TrainConfig
@@ -177,3 +178,21 @@ def test_the_page_about_training_names_every_key_with_its_default():
     lines = dict(line.split(" = ", 1) for line in TrainConfig().to_toml().splitlines())
     assert rows == lines
     assert list(rows) == [spec.name for spec in fields(TrainConfig)]
+
+
+def test_lists_in_a_file_are_relative_to_it(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('exclude = "lists/out.csv"\nsplit_file = "/elsewhere/split.csv"\n')
+    read = configs.read(file)
+    assert (read.exclude, read.split_file) == (str(tmp_path / "lists" / "out.csv"), "/elsewhere/split.csv")
+
+
+@pytest.mark.parametrize("key", list(configs.LISTS))
+def test_a_list_that_cannot_be_read_is_refused(tmp_path, key):
+    with pytest.raises(ConfigError, match=rf"^{key} = 'absent.csv': cannot be read \(No such file") as refusal:
+        configs.save(TrainConfig(**{key: "absent.csv"}), tmp_path)
+    assert refusal.value.key == key
+
+
+def test_a_bundle_takes_the_lists_along():
+    assert tuple(configs.LISTS.values()) == registry.LISTS

@@ -32,7 +32,7 @@ _HELP = {
 
 def bar(view: View) -> np.ndarray:
     """The filters and, in words, what they leave; which rows of `view.whole` those are, bool [rows]."""
-    choices, ranges = _possible(view.key, tuple(view.whole.columns), len(view.whole), _view=view)
+    choices, ranges = _possible(view.dataset.fingerprint, tuple(view.whole.columns), _view=view)
     with st.expander("Filters", icon=":material/filter_alt:"):
         chosen, between = _widgets(choices, ranges)
     kept = filters.mask(view.whole, chosen, between)
@@ -42,7 +42,7 @@ def bar(view: View) -> np.ndarray:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _possible(key: str, columns: tuple[str, ...], rows: int, *, _view: View) -> tuple[
+def _possible(fingerprint: str, columns: tuple[str, ...], *, _view: View) -> tuple[
         dict[str, tuple[str, ...]], dict[str, tuple[float, float]]]:
     """What can be chosen; the same until the data set changes or something more was measured of it."""
     return filters.choices(_view.whole), filters.ranges(_view.whole)

@@ -77,8 +77,15 @@ def export(chart: Chart, kind: Literal["png", "svg"], *, source: str) -> bytes:
                        "fontSize": 16, "offset": 14}}
     spec["config"] = {**spec["config"], "font": "sans-serif"}
     if kind == "svg":
-        return str(vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE)).encode()
+        return _renumbered(vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE)).encode()
     return bytes(vl_convert.vegalite_to_png(spec, vl_version=_VEGA_LITE, scale=2))
+
+
+def _renumbered(svg: str) -> str:
+    """The clip paths counted from 1: Vega goes on counting from one chart of a process to the next."""
+    numbers: dict[str, int] = {}
+    return re.sub(r'(?<=url\(#clip)\d+(?=\))|(?<=id="clip)\d+(?=")',
+                  lambda found: str(numbers.setdefault(found[0], len(numbers) + 1)), svg)
 
 
 def layered(description: str, layers: Sequence[Spec], rows: Sequence[Mapping[str, Any]], *, step: int,
