@@ -145,7 +145,7 @@ def test_labels_come_largest_first_missing_last_and_whole() -> None:
 
 @pytest.mark.parametrize("column", ["condition", "partition9"])
 def test_benign_and_malignant_have_a_legend_where_known(column: str) -> None:
-    plain, coloured = (layers(plots.label_bars(CONDITIONS, column=column, kinds=kinds))[0]["encoding"]["color"]  # noqa: E501
+    plain, coloured = (layers(plots.label_bars(CONDITIONS, column=column, kinds=kinds))[0]["encoding"]["color"]
                        for kinds in ({}, {"acne": "benign"}))
     assert plain["legend"] is None
     assert coloured["legend"]["values"] == ["Malignant", "Benign", "Non-neoplastic"]
@@ -224,7 +224,7 @@ def test_a_page_of_charts_is_small() -> None:
 
 @pytest.mark.parametrize(("of", "text", "said"), [
     ("condition", "basal-cell-carcinoma", "Basal cell carcinoma"), ("fst", "VI", "VI"),
-    ("fst", "missing", "Missing"), ("group", "V-VI", "V–VI"), ("flags", "none", "No flag"),  # noqa: E501
+    ("fst", "missing", "Missing"), ("group", "V-VI", "V–VI"), ("flags", "none", "No flag"),
     ("x_sex", "female", "female"), ("x_body_site", "I-beam", "I-beam")])
 def test_values_in_words(of: str, text: str, said: str) -> None:
     assert words.value(of, text) == said
