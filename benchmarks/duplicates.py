@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Near-duplicates: of photographs on disk, nothing known yet; and among hashes, each compared with each.
 
     python -m benchmarks.duplicates [--data FOLDER] [--hashes N] [--json]
