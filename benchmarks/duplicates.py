@@ -1,16 +1,15 @@
-# ruff: noqa: E501
 """Near-duplicates: of photographs on disk, nothing known yet; and among hashes, each compared with each.
 
     python -m benchmarks.duplicates [--data FOLDER] [--hashes N] [--json]
 
 Ours is what `derm data dedup` does: two hashes and a thumbnail of each picture, everything compared both ways
 round, candidates confirmed by their thumbnails. The peers hash with imagehash, one picture after the other, and
-compare pair by pair: imagehash's objects as its documentation shows, or whole numbers as imagededup's plain search
-does. They do as much as they can in seconds, and that is scaled: pictures by their number, comparisons by the number
-of pairs. They confirm nothing.
+compare pair by pair: imagehash's objects, or whole numbers as imagededup's plain search does. They do as much as
+they can in seconds, and that is scaled: pictures by their number, comparisons by the number of pairs. They confirm
+nothing.
 
-The hashes are made up, some pairs planted, and compared in a process of their own, whose memory is read at the end;
-with --hashes that is all that is done.
+The hashes are made up, some pairs planted, and compared in a process of their own, whose memory is read at the
+end; with --hashes that is all that is done.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from __future__ import annotations
 import itertools
 import json
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,13 +30,20 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from benchmarks import timing
-from benchmarks.scoring import draw
-from derm import duplicates, signatures
+from derm import duplicates, samples, signatures
 
 HASHES, PLANTED = 100_000, 200
 SOME_PICTURES, SOME_HASHES, SOME_NUMBERS = 200, 600, 2_000  # what a peer can do in seconds
 OURS, PEER = "derm, {} pictures", "imagehash, {} pictures (scaled)"
 OURS_HASHES, OBJECTS, NUMBERS = "derm, {} hashes", "imagehash objects, {} (scaled)", "whole numbers, {} (scaled)"
+
+
+def draw(folder: Path, *, count: int) -> None:
+    """Drawn JPEGs of about the size of those in the AJL set."""
+    kinds = list(samples.KINDS)
+    for number in range(count):
+        pixels = samples.draw(kinds[number % len(kinds)], skin=1 + number % 6, seed=number, size=320)
+        Image.fromarray(pixels).save(folder / f"{number:04}.jpg", quality=90)
 
 
 def made_up(count: int, *, seed: int = 0) -> np.ndarray:
@@ -67,7 +72,7 @@ def hashes(count: int) -> dict[str, float]:
     if set(zip(found["a"], found["b"], strict=True)) != {(n, count - PLANTED + n) for n in range(PLANTED)}:
         raise AssertionError(f"found {len(found)} pairs; planted {PLANTED}")
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": round(seconds, 2), "peak MB": after // 1024, "of these signatures and libraries": before // 1024}
+    return {"seconds": round(seconds, 2), "peak memory, MB": after // 1024, "before comparing, MB": before // 1024}
 
 
 def hashes_apart(count: int) -> dict[str, float]:
@@ -131,10 +136,10 @@ def run(paths: Sequence[Path], *, rounds: int) -> dict[str, Any]:
                 scaled(numbers(SOME_NUMBERS), done=SOME_NUMBERS, count=HASHES))
         for name, value in zip(names, each, strict=True):
             seconds[name].append(value)
-    ratios = {peer: float(f"{statistics.median(a / b for a, b in zip(seconds[peer], seconds[us], strict=True)):.3g}")
-              for us, peer in zip((names[0], names[2], names[2]), (names[1], names[3], names[4]), strict=True)}
-    return {"ratios": ratios, "milliseconds": timing.medians(seconds), "memory of the hashes' process": many,
-            "pictures": len(paths), "rounds": rounds, **timing.machine()}
+    on_disk, in_memory = ({name: seconds[name] for name in some} for some in (names[:2], names[2:]))
+    return {"ratios": timing.ratios(on_disk, names[0]) | timing.ratios(in_memory, names[2]),
+            "milliseconds": timing.medians(seconds), "the hashes' process": many, "pictures": len(paths),
+            "rounds": rounds, **timing.machine()}
 
 
 def main() -> None:

@@ -93,6 +93,7 @@ def _candidates(hashes: np.ndarray, others: np.ndarray,
     rows = hashes[start:start + _ROWS, None]
     bits = np.empty((len(rows), _COLUMNS), np.uint64)
     distance, near = np.empty(bits.shape, np.uint8), np.empty(bits.shape, bool)
+    held: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for column in range(start, len(others), _COLUMNS):
         width = min(_COLUMNS, len(others) - column)
         np.bitwise_xor(rows, others[column:column + width], out=bits[:, :width])
@@ -101,10 +102,14 @@ def _candidates(hashes: np.ndarray, others: np.ndarray,
         near[:, width:] = False
         if column == start:
             near &= ~np.tri(*near.shape, dtype=bool)
-        cells = np.flatnonzero(near)
-        for some in (cells[i:i + _BATCH] for i in range(0, len(cells), _BATCH)):
-            row, within = np.divmod(some, _COLUMNS)
-            yield start + row, column + within, distance[row, within]
+        row, within = np.divmod(np.flatnonzero(near), _COLUMNS)
+        held.append((start + row, column + within, distance[row, within]))
+        # A few at a time would take longer to hand over than to confirm.
+        if sum(len(a) for a, *_ in held) >= _BATCH or column + _COLUMNS >= len(others):
+            a, b, bits_apart = (np.concatenate(each) for each in zip(*held, strict=True))
+            for i in range(0, len(a), _BATCH):
+                yield a[i:i + _BATCH], b[i:i + _BATCH], bits_apart[i:i + _BATCH]
+            held.clear()
 
 
 def _confirmed(first: np.ndarray, second: np.ndarray, a: np.ndarray, b: np.ndarray,
