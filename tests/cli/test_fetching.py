@@ -168,7 +168,9 @@ def test_an_interrupt_says_how_to_go_on_and_the_next_call_does(web, at, tmp_path
     body = picture.read_bytes()
     page = f"/scin/dataset/images/{picture.name}"
     web.put(page, Answer(body, hold=0), Answer(body))
-    script = (f"from derm.datasets import downloads\ndownloads.SCIN = {web.url + '/scin/'!r}\n"
+    # A process started by a script in the background ignores SIGINT, and so would its children.
+    script = ("import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+              f"from derm.datasets import downloads\ndownloads.SCIN = {web.url + '/scin/'!r}\n"
               "from derm import cli\ncli.main(['data', 'fetch', 'scin', '--accept-licence', '--to', 'scin'])")
     child = subprocess.Popen([sys.executable, "-c", script], cwd=at, stdout=subprocess.PIPE, text=True,
                              env=os.environ | {"PYTHONPATH": str(PROJECT)})
