@@ -13,14 +13,15 @@ import pandas as pd
 from rich.markup import escape
 from rich.text import Text
 
-from derm import datasets, datasheet
+from derm import datasets
 from derm.cli.console import errors, progress, say, table, wide
 from derm.datasets import Dataset
 from derm.errors import DatasetError
 from derm.explore.counts import distribution, in_sentence
 from derm.fairness.metrics import TOO_FEW, proportion
-from derm.findings import DARK, Findings, find
-from derm.scan import scan
+from derm.inspection import datasheet
+from derm.inspection.findings import DARK, Findings, find
+from derm.inspection.scan import scan
 from derm.settings import settings
 
 _UNMEASURED = "not measured: no picture is on disk"

@@ -20,9 +20,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from derm import datasets
 from derm.cli.console import errors, progress, say
 from derm.datasets import Source, downloads
+from derm.download.fetch import ARRIVED, THERE, Outcome, Tick
 from derm.errors import ConfigError, DatasetError
 from derm.explore.export import csv_bytes
-from derm.fetch import ARRIVED, THERE, Outcome, Tick
 from derm.settings import settings
 
 HERE = Path("data")  # where data sets go if no folder was named

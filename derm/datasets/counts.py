@@ -52,7 +52,7 @@ def aggregate(table: pd.DataFrame) -> pd.DataFrame:
 
 def main(folder: Path) -> None:
     """Count the training set in `folder` and replace the file."""
-    from derm.scan import joined, scan
+    from derm.inspection.scan import joined, scan
 
     dataset = ajl.load(folder)
     train = replace(dataset, table=dataset.table[dataset.table["split"] == "train"].reset_index(drop=True))

@@ -1,4 +1,5 @@
-"""What to fetch for each source, and where it goes. Knows the publishers' addresses; HTTP is `derm.fetch`'s."""
+"""What to fetch for each source, and where it goes. Knows the publishers' addresses; HTTP is
+`derm.download`'s."""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from derm import archives, fetch
 from derm.datasets.table import read_csv
+from derm.download import archives, fetch
+from derm.download.fetch import Tick, Wanted
+from derm.download.hosts import POLITE, Manners
 from derm.errors import DatasetError
-from derm.fetch import Tick, Wanted
-from derm.hosts import POLITE, Manners
 
 FITZPATRICK17K = "https://raw.githubusercontent.com/mattgroh/fitzpatrick17k/main/fitzpatrick17k.csv"
 SCIN = "https://storage.googleapis.com/dx-scin-public-data/"

@@ -84,7 +84,7 @@ def ita_by_type(table: pd.DataFrame) -> pd.DataFrame:
 
 def ita_agreement(table: pd.DataFrame, *, n_boot: int = 2000, seed: int = 0) -> Agreement | None:
     """The type estimated from each picture's angle against the annotated one; None if no angle was measured."""
-    from derm.skintone import estimate_type
+    from derm.inspection.skintone import estimate_type
 
     angle = numbers(table, ITA)
     if np.isnan(angle).all():

@@ -10,9 +10,9 @@ import pytest
 
 from derm import datasets
 from derm.datasets import downloads
+from derm.download.fetch import ARRIVED, THERE
+from derm.download.hosts import GONE, WRONG, Manners
 from derm.errors import DatasetError
-from derm.fetch import ARRIVED, THERE
-from derm.hosts import GONE, WRONG, Manners
 from tests.datasets import fixtures
 from tests.datasets.publishers import DBW86T, point_at, put_fitzpatrick17k, put_ham10000, put_pad_ufes, put_scin
 from tests.web import Web

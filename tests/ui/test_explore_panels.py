@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from derm.datasets import Dataset, ajl
 from derm.explore.counts import coverage
-from derm.ui import plots
+from derm.ui import figures, plots
 from derm.ui.explore import exports
 from derm.ui.explore.view import View
 from tests.explore.tables import explored
@@ -136,7 +136,7 @@ def test_a_click_is_read_from_the_chart(monkeypatch: pytest.MonkeyPatch) -> None
     cell = {"row": "acne", "column": "I"}
     state = {"selection": {plots.CELL: [cell]}}
     monkeypatch.setattr(st, "vega_lite_chart", lambda *_, **__: state)
-    monkeypatch.setattr(exports, "downloads", lambda *_, **__: None)
+    monkeypatch.setattr(figures, "downloads", lambda *_, **__: None)
     rich = view()
     chart = plots.coverage_map(coverage(rich.table))
     assert exports.clickable(rich, chart, key="k", selection=plots.CELL) == [cell]

@@ -311,7 +311,7 @@ def test_measuring_goes_on_meanwhile(dataset, lists, monkeypatch):
         assert go.wait(WAIT)
         return SimpleNamespace(pairs="found")
 
-    monkeypatch.setattr("derm.scan.scan", scan)
+    monkeypatch.setattr("derm.inspection.scan.scan", scan)
     assert measuring.finished(dataset) is None
     assert not said
     measuring.status(dataset)
@@ -333,7 +333,7 @@ def test_a_measurement_that_failed_says_why_and_can_be_tried_again(dataset, list
             raise answer
         return answer
 
-    monkeypatch.setattr("derm.scan.scan", scan)
+    monkeypatch.setattr("derm.inspection.scan.scan", scan)
     measuring.status(dataset)
     until(lambda: measuring.status(dataset).problem)
     at = AppTest.from_function(notice_page, default_timeout=WAIT, args=(str(dataset.root),)).run()
@@ -344,7 +344,8 @@ def test_a_measurement_that_failed_says_why_and_can_be_tried_again(dataset, list
 
 
 def test_nothing_is_measured_without_pictures(dataset, monkeypatch):
-    monkeypatch.setattr("derm.scan.scan", lambda *args, **kwargs: pytest.fail("there is nothing to measure"))
+    monkeypatch.setattr("derm.inspection.scan.scan",
+                        lambda *args, **kwargs: pytest.fail("there is nothing to measure"))
     bare = Dataset(dataset.source, dataset.root, dataset.table.assign(path=pd.NA), dataset.classes, "bare")
     measuring.notice(bare)
 

@@ -68,7 +68,7 @@ def _kappa(label: str, figure: Figure, explained: str) -> None:
 
 
 def _angle(view: View) -> None:
-    from derm.skintone import LIMITS
+    from derm.inspection.skintone import LIMITS
 
     st.subheader("Estimated from the picture", anchor=False)
     found = agreement.ita_agreement(view.table) if "ita" in view.table else None

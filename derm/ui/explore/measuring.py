@@ -1,6 +1,6 @@
 """Measuring a data set's pictures while its page is already in use: one thread a data set, shared by everybody.
 
-Knows threads and Streamlit; what is measured is `derm.scan`'s affair.
+Knows threads and Streamlit; what is measured is `derm.inspection.scan`'s affair.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from derm.ui.components import plain
 from derm.ui.readings import explain
 
 if TYPE_CHECKING:
-    from derm.scan import Scan
+    from derm.inspection.scan import Scan
 
 _SETTLE = 3.0  # seconds before a time left is worth saying
 
@@ -70,7 +70,7 @@ class _Job:
 
     def _work(self, dataset: Dataset) -> None:
         try:
-            from derm.scan import scan
+            from derm.inspection.scan import scan
 
             self.scan = scan(dataset, cache=settings().cache, progress=self._heard)
         except Exception as error:

@@ -73,7 +73,7 @@ def _load(adapter: str, root: str, stamp: str) -> Dataset:
 
 @st.cache_resource(max_entries=3, show_spinner=False)
 def _joined(fingerprint: str, *, _dataset: Dataset, _scan: object) -> pd.DataFrame:
-    from derm.scan import Scan, joined
+    from derm.inspection.scan import Scan, joined
 
     assert isinstance(_scan, Scan)
     return joined(_dataset.table, _scan)

@@ -11,7 +11,7 @@ import pandas as pd
 from derm.datasets import Dataset
 
 if TYPE_CHECKING:
-    from derm.scan import Scan
+    from derm.inspection.scan import Scan
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from derm import measures
-from derm.measures import Progress
+from derm.inspection import measures
+from derm.inspection.measures import Progress
 
 UNREADABLE = "unreadable"
 # What cleanvision calls it, and what we do.

@@ -7,7 +7,7 @@ import pytest
 
 from derm import datasets, samples
 from derm.datasets import Dataset
-from derm.scan import Scan, joined, scan
+from derm.inspection.scan import Scan, joined, scan
 
 
 @pytest.fixture

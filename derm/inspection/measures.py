@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from derm import atomic, images, skintone
+from derm import atomic, images
 from derm.errors import ImageError
+from derm.inspection import skintone
 
 Progress = Callable[[int, int], None]
 # The names up to entropy are cleanvision's.

@@ -6,11 +6,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from derm import datasets, datasheet, samples
+from derm import datasets, samples
 from derm.datasets import Dataset
 from derm.errors import DatasetError
-from derm.findings import find
-from derm.scan import scan
+from derm.inspection import datasheet
+from derm.inspection.findings import find
+from derm.inspection.scan import scan
 
 TODAY = date(2026, 3, 1)
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from derm import fetch as engine
+from derm.download import fetch as engine
+from derm.download.fetch import ARRIVED, THERE, Wanted, fetch
+from derm.download.hosts import FAILED, GONE, WRONG, Manners
+from derm.download.parts import Part
 from derm.errors import DatasetError
-from derm.fetch import ARRIVED, THERE, Wanted, fetch
-from derm.hosts import FAILED, GONE, WRONG, Manners
-from derm.parts import Part
 from derm.settings import PROJECT
 from tests.web import Answer, Web, jpeg
 
@@ -157,7 +157,8 @@ def test_what_an_earlier_call_left_is_used_if_it_is_of_use(web, tmp_path, begun,
 
 def test_a_killed_process_leaves_what_the_next_call_goes_on_from(web, tmp_path):
     url = web.put("/file", Answer(BODY, hold=2**17), Answer(BODY))
-    script = f"from pathlib import Path\nfrom derm.fetch import *\nfetch([Wanted({url!r}, 'file')], Path('got'))"
+    script = ("from pathlib import Path\nfrom derm.download.fetch import *\n"
+              f"fetch([Wanted({url!r}, 'file')], Path('got'))")
     child = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path,
                              env=os.environ | {"PYTHONPATH": str(PROJECT)})
     part = Part(tmp_path / "got" / "file")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from derm import archives
+from derm.download import archives
 from derm.errors import DatasetError
 
 

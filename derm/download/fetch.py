@@ -23,9 +23,9 @@ import requests
 from filelock import FileLock, Timeout
 
 from derm import images
+from derm.download.hosts import FAILED, GONE, POLITE, WRONG, Final, Host, Manners, Passing, Stopped, name_of
+from derm.download.parts import Part
 from derm.errors import DatasetError, ImageError
-from derm.hosts import FAILED, GONE, POLITE, WRONG, Final, Host, Manners, Passing, Stopped, name_of
-from derm.parts import Part
 
 ARRIVED, THERE = "arrived", "there"
 _CHUNK = 2**14  # at most this much is lost when a connection is cut

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageFilter
 
-from derm import measures, quality, samples
+from derm import samples
+from derm.inspection import measures, quality
 
 
 def picture(seed: int = 0, *, size: int = 200) -> Image.Image:

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from derm import samples, skintone
+from derm import samples
+from derm.inspection import skintone
 from derm.schema import SkinType
 
 

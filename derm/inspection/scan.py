@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from derm import leaks, quality
+from derm import leaks
 from derm.datasets import Dataset
+from derm.inspection import quality
 
 Progress = Callable[[int, int], None]
 

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from derm import images
+from derm.download.fetch import is_safe, trouble
 from derm.errors import DatasetError
-from derm.fetch import is_safe, trouble
 
 # Of an archive that holds more than this many times its own size, nothing is unpacked: photographs hardly shrink.
 _SWELLS = 100

@@ -7,8 +7,8 @@ import pytest
 from derm import datasets
 from derm.datasets import Dataset
 from derm.errors import DatasetError
-from derm.findings import Findings, find
-from derm.scan import scan
+from derm.inspection.findings import Findings, find
+from derm.inspection.scan import scan
 from tests.conftest import blotches
 
 

@@ -17,8 +17,8 @@ from derm.explore import agreement, counts
 from derm.explore.agreement import Agreement
 from derm.explore.codes import GROUP, MISSING, coded
 from derm.explore.counts import Gap, Overview
-from derm.quality import UNREADABLE, WORDS
-from derm.scan import Scan, joined
+from derm.inspection.quality import UNREADABLE, WORDS
+from derm.inspection.scan import Scan, joined
 from derm.schema import FST_GROUPS
 
 DARK = FST_GROUPS[-1]

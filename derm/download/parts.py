@@ -13,7 +13,7 @@ from pathlib import Path
 
 import requests
 
-from derm.hosts import Passing
+from derm.download.hosts import Passing
 
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 

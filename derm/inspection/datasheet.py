@@ -16,11 +16,12 @@ import jinja2
 import pandas as pd
 from markdown_it import MarkdownIt
 
-from derm import __version__, skintone
+from derm import __version__
 from derm.explore import agreement, counts
 from derm.explore.codes import MISSING, NUMERALS, numbers
 from derm.fairness.metrics import TOO_FEW, proportion
-from derm.findings import DARK, Findings
+from derm.inspection import skintone
+from derm.inspection.findings import DARK, Findings
 from derm.schema import FST_GROUPS, display_name
 
 # What ought to be known of the people, and how the columns that tell it begin.

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from derm.hosts import Manners, name_of, retry_after
+from derm.download.hosts import Manners, name_of, retry_after
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
