@@ -138,8 +138,8 @@ def run(paths: Sequence[Path], *, rounds: int) -> dict[str, Any]:
             seconds[name].append(value)
     on_disk, in_memory = ({name: seconds[name] for name in some} for some in (names[:2], names[2:]))
     return {"ratios": timing.ratios(on_disk, names[0]) | timing.ratios(in_memory, names[2]),
-            "milliseconds": timing.medians(seconds), "the hashes' process": many, "pictures": len(paths),
-            "rounds": rounds, **timing.machine()}
+            "milliseconds": timing.medians(seconds), "pictures": len(paths), "rounds": rounds,
+            **{f"hashes: {name}": value for name, value in many.items()}, **timing.machine()}
 
 
 def main() -> None:

@@ -54,6 +54,18 @@ def test_without_data_it_opens_on_real_counts(visit):
     page.get_by_text("kappa").first.wait_for()
 
 
+def test_a_click_on_a_cell_shows_its_pictures(visit, drawn):
+    address, _ = drawn
+    page = visit("explore", at=address)
+    page.get_by_text("Measuring").first.wait_for(state="detached")
+    settled(page)
+    page.locator("[class*=st-key-chart-coverage] path[aria-label='Acne, skin type II: 3 pictures']").click()
+    cell = page.locator(".st-key-cell")
+    cell.get_by_text("Acne on skin type II: 3 pictures").wait_for()
+    cell.get_by_role("button", name="Show").nth(2).wait_for()
+    assert cell.get_by_role("button", name="Show").count() == 3
+
+
 def test_pictures_then_a_repeat_excluded_from_training(visit, drawn):
     address, lists = drawn
     page = visit("explore", at=address)
