@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
+from derm import conformal
 from derm.fairness import metrics
-from derm.fairness.metrics import Figure
+from derm.fairness.figure import TOO_FEW, Figure, proportion
+from derm.fairness.groups import SKIN_TYPE_GROUPS, skin_type_group
 from derm.registry import Bundle
 from derm.schema import FAMILIES, display_name
 
@@ -37,8 +40,8 @@ def markdown(bundle: Bundle, predictions: pd.DataFrame, *, ece_before: Figure | 
     measured = [line for title, table in tables.items()
                 for line in _measured(title, table, n_boot=n_boot, seed=seed)]
     sections = [_heading(bundle), _data(bundle), measured, _calibration(bundle, list(tables), ece_before),
-                _limits(bundle, tables), _reproduce(bundle)]
-    return "\n".join(line for section in sections for line in [*section, ""]).rstrip() + "\n"
+                _point_of_care(bundle, tables), _limits(bundle, tables), _reproduce(bundle)]
+    return "\n".join(line for section in sections if section for line in [*section, ""]).rstrip() + "\n"
 
 
 def _heading(bundle: Bundle) -> list[str]:
@@ -70,6 +73,8 @@ def _data(bundle: Bundle) -> list[str]:
 
 
 def _measured(title: str, table: pd.DataFrame, *, n_boot: int, seed: int) -> list[str]:
+    # The figures are of every answer, also of those that the model would decline.
+    table = table.drop(columns=["abstained", "prediction_set"], errors="ignore")
     groups = {"All": metrics.summary(table, n_boot=n_boot, seed=seed),
               **metrics.by_skin_type(table, n_boot=n_boot, seed=seed)}
     header, *body = zip(*metrics.rows(groups, list(metrics.LABELS)), strict=True)
@@ -81,7 +86,7 @@ def _measured(title: str, table: pd.DataFrame, *, n_boot: int, seed: int) -> lis
         f"## {title} figures, overall and by Fitzpatrick skin type", "",
         *_table([(f"{title} photographs", *header[1:]), *body]), "",
         "In brackets the 95 % interval: Wilson's for accuracy, top-3 accuracy and sensitivity, the bootstrap"
-        f" over photographs for the others. Below n = {metrics.TOO_FEW} no figure is given.", "",
+        f" over photographs for the others. Below n = {TOO_FEW} no figure is given.", "",
         f"## {title} figures by condition", "", *_table(conditions), "",
     ]
 
@@ -97,6 +102,46 @@ def _calibration(bundle: Bundle, measured_on: Sequence[str], ece_before: Figure 
     return ["## Calibration", "", *(part for line in lines for part in (line, ""))][:-1]
 
 
+def _point_of_care(bundle: Bundle, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Prediction sets and abstention, on the split measured last; nothing for a bundle that has none."""
+    if not bundle.conformal or not tables:
+        return []
+    title, table = list(tables.items())[-1]
+    groups = skin_type_group(table["fst"])
+    parts = {"All": table, **{name: table[groups == name] for name in SKIN_TYPE_GROUPS}}
+    columns = [_declared(name, part, bundle) for name, part in parts.items()]
+    labels = (f"{title} photographs", "n", "In the set", "Conditions in a set, mean", "Limit from", "Declined",
+              "Declined: set too large", "Declined: unlike the training photographs")
+    drawn = "; ".join(f"{kind} {Figure(**figure).text}" for kind, figure in bundle.nonskin.items())
+    per_kind = next((figure["n"] for figure in bundle.nonskin.values()), 0)
+    return [
+        "## At the point of care", "",
+        f"Beside its answer the model gives a set of conditions meant to hold the right one in"
+        f" {100 * bundle.conformal['level']:.0f} % of cases on each skin-type group. A group with fewer than"
+        f" {conformal.LEAST} validation photographs shares the limit of all. It declines to answer when a"
+        " photograph is unlike those it was trained on, or when the set holds more than half of all conditions.",
+        "",
+        *_table(list(zip(labels, *columns, strict=True))), "",
+        "Measured on validation photographs with limits from other validation photographs (ten folds). In brackets"
+        " Wilson's 95 % interval." if title == SPLITS["val"] else "In brackets Wilson's 95 % interval.", "",
+        f"Declined as unlike the training photographs, of {per_kind} drawn pictures of each kind that is not skin:"
+        f" {drawn}. What people upload by mistake is not drawn: how often that is declined is not known from this.",
+    ]
+
+
+def _declared(name: str, table: pd.DataFrame, bundle: Bundle) -> tuple[str, ...]:
+    """One group's column: its name and n, coverage and size of its sets, whose limit, and what was declined."""
+    n, declined = len(table), table["abstained"].to_numpy(dtype=bool)
+    sets = [text.split(";") for text in table["prediction_set"]]
+    size = np.array([len(held) for held in sets])
+    covered = sum(condition in held for condition, held in zip(table["condition"], sets, strict=True))
+    large = 2 * size > len(bundle.classes)
+    return (name, f"{n:,}", proportion(covered, n).text, f"{size.mean():.1f}" if n >= TOO_FEW else "too few",
+            "itself" if name in bundle.conformal["limits"] or name == "All" else "all", *(
+                proportion(int(count), n).text for count in
+                (declined.sum(), large.sum(), (declined & ~large).sum())))
+
+
 def _limits(bundle: Bundle, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     lines = []
     families = [[display_name(slug) for slug in slugs if slug in bundle.classes] for slugs in FAMILIES.values()]
@@ -104,8 +149,8 @@ def _limits(bundle: Bundle, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         lines.append("Some labels overlap, and one taken for the other counts as a mistake here; read them"
                      f" as one: {overlapping}.")
     for title, table in tables.items():
-        group = metrics.skin_type_group(table["fst"])
-        counts = ", ".join(f"{(group == name).sum():,} {name}" for name in metrics.GROUPS)
+        group = skin_type_group(table["fst"])
+        counts = ", ".join(f"{(group == name).sum():,} {name}" for name in SKIN_TYPE_GROUPS)
         lines.append(f"{title} photographs by Fitzpatrick skin type: {counts}. The fewer, the less is"
                      " known of how the model does there.")
     for word, limits in DATA_LIMITS.items():

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
-import re
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from derm import bundle_rules
+from derm.bundle_rules import FILES, LISTS, NETWORK, REFERENCE
 from derm.errors import ModelError
 from derm.safety import check_network_file
-from derm.schema import PARTITIONS
 from derm.settings import settings
 
-NETWORK, DESCRIPTION, DEFAULT = "model.keras", "bundle.json", "default.txt"
-FILES = (NETWORK, "config.toml", "predictions.parquet", "history.csv", "card.md")
-LISTS = ("exclude.csv", "split.csv")  # what was left out and how it was split, where a file said so
+DESCRIPTION, DEFAULT = "bundle.json", "default.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +33,11 @@ class Bundle:
     "accuracy" is over all photographs, "accuracy:V-VI" over that skin-type group (`metrics.figures`).
     `mirror`: the answer is the mean over the photograph and its mirror image.
     `counts` are photographs a split, `environment` what it was trained with; both may be empty.
+
+    What `derm models complete` adds, empty in a bundle without it: `conformal`, the level of the prediction sets
+    and a `conformal.Limit` for each group that has its own; `sensitivity`, figures by skin-type group of
+    "malignant" and of each condition, on the photographs held out; `training`, training photographs of each
+    condition by skin-type group; `nonskin`, the share of drawn pictures of each kind that the model declines.
     """
 
     folder: Path
@@ -60,6 +62,10 @@ class Bundle:
     split: str = ""
     citation: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    conformal: Mapping[str, Any] = field(default_factory=dict)
+    sensitivity: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    training: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    nonskin: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def path(self, name: str) -> Path:
         """Where its file `name` is, such as `registry.NETWORK`."""
@@ -131,9 +137,11 @@ def verify(bundle: Bundle) -> tuple[str, ...]:
 
 
 def check(bundle: Bundle) -> None:
-    """Nothing, if Keras may open the bundle's network. Raises `ModelError` if it is damaged or unsafe."""
-    if problem := _damage(bundle, NETWORK):
-        raise ModelError(problem)
+    """Nothing, if Keras may open the bundle's network. Raises `ModelError` if it is damaged or unsafe, or if the
+    reference beside it is damaged."""
+    for name in (NETWORK, REFERENCE):
+        if name in bundle.sha256 and (problem := _damage(bundle, name)):
+            raise ModelError(problem)
     _check_network(bundle)
 
 
@@ -185,8 +193,8 @@ def promote(run: Path, name: str, *, models: Path | None = None) -> Bundle:
 
 def check_name(name: str) -> None:
     """Nothing, if a model may be called `name`. Raises `ModelError` that says what may."""
-    if not _is_name(name):
-        raise ModelError(f"'{name[:100]}' cannot name a model; use {_NAME_RULE}.")
+    if not bundle_rules.is_name(name):
+        raise ModelError(f"'{name[:100]}' cannot name a model; use {bundle_rules.NAME}.")
 
 
 def set_default(name: str, *, models: Path | None = None) -> None:
@@ -233,60 +241,6 @@ def _replace_text(path: Path, text: str) -> None:
     os.replace(part, path)
 
 
-_NAME_RULE = "1 to 64 letters, digits, '-', '_' or '.', starting with a letter or digit"
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", value, re.ASCII) is not None
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
-
-
-def _is_labels(value: object) -> bool:
-    return (isinstance(value, list) and all(isinstance(item, str) and item for item in value)
-            and len(set(value)) == len(value) > 1)
-
-
-def _is_table(of: Callable[[Any], bool]) -> Callable[[object], bool]:
-    return lambda value: (isinstance(value, dict) and all(isinstance(key, str) for key in value)
-                          and all(of(item) for item in value.values()))
-
-
-def _is_figure(value: object) -> bool:
-    return (isinstance(value, dict) and set(value) == {"value", "low", "high", "n"}
-            and all(item is None or isinstance(item, int | float) for item in value.values()))
-
-
-def _is_hashes(value: object) -> bool:
-    return (isinstance(value, dict) and NETWORK in value and set(value) <= {*FILES, *LISTS}
-            and all(isinstance(item, str) and re.fullmatch("[0-9a-f]{64}", item) for item in value.values()))
-
-
-# What a value must be where "a text" does not say enough.
-_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "name": (_is_name, _NAME_RULE),
-    "classes": (_is_labels, "a list of two or more different labels"),
-    "partition3": (_is_table(PARTITIONS.__contains__), f"a table of conditions to {', '.join(PARTITIONS)}"),
-    "input_size": (_is_whole, "a whole number of pixels above 0"),
-    "mirror": (lambda value: isinstance(value, bool), "true or false"),
-    "temperature": (_is_positive, "a number above 0"),
-    "figures": (_is_table(_is_figure), "a table of figures, each with value, low, high and n"),
-    "sha256": (_is_hashes, f"a SHA-256 for {NETWORK} and any of {', '.join((*FILES[1:], *LISTS))}"),
-    "counts": (_is_table(_is_whole), "a table of whole numbers above 0"),
-    "environment": (_is_table(_is_text), "a table of texts"),
-}
-
-
 def _check_keys(path: Path, table: Mapping[str, Any]) -> None:
     """Raise `ModelError` for the first key that is missing, unknown or holds something else."""
     known = {item.name: item for item in fields(Bundle) if item.name != "folder"}
@@ -298,6 +252,6 @@ def _check_keys(path: Path, table: Mapping[str, Any]) -> None:
         if key not in known:
             raise ModelError(f"{path}: unknown key '{key}'; expected {', '.join(known)}."
                              " Is the bundle from another version of Derm?")
-        holds, expected = _RULES.get(key, (_is_text, "a text"))
+        holds, expected = bundle_rules.RULES.get(key, bundle_rules.TEXT)
         if not holds(value):
             raise ModelError(f"{path}: {key} = {str(value)[:80]!r}; expected {expected}.")

@@ -16,7 +16,7 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from derm.fairness.metrics import Figure
+from derm.fairness.figure import Figure
 from derm.registry import Bundle
 from derm.schema import FAMILIES, FST_GROUPS, Diagnosis, Prediction, SkinType, combine, display_name
 

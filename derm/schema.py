@@ -65,12 +65,26 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class KnownCase:
+    """A training photograph, as its data set labels it. `path` is relative to the data set's folder and `size` in
+    bytes, so that the picture can be found where the data set is on disk."""
+
+    image_id: str
+    condition: str
+    fst: SkinType | None
+    path: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """What one network says of one photograph.
 
     `probabilities` is float64 [classes], calibrated, sums to 1. `heatmaps` holds Grad-CAM for the
     leading conditions, each float32 [h, w] in 0..1, covering the whole photograph. `partition3` maps
     a condition to benign / malignant / non-neoplastic where the training data said so.
+    `strangeness` is the distance from the training photographs over the one allowed: above 1 it is unlike them;
+    None where the bundle has no reference. `similar` are the training photographs most like it, nearest first.
     """
 
     model: str
@@ -80,6 +94,13 @@ class Diagnosis:
     heatmaps: Mapping[str, np.ndarray]
     seconds: float
     partition3: Mapping[str, str] = field(default_factory=dict)
+    strangeness: float | None = None
+    similar: tuple[KnownCase, ...] = ()
+
+    @property
+    def unlike(self) -> bool:
+        """Whether the photograph is unlike the training photographs: nothing should be made of the answer."""
+        return self.strangeness is not None and self.strangeness > 1
 
     def top(self, count: int = 5) -> list[Prediction]:
         """The differential: the `count` most probable conditions, most probable first."""
@@ -112,7 +133,8 @@ def merge_families(classes: Sequence[str], probabilities: np.ndarray) -> list[Pr
 
 
 def combine(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
-    """Several photographs of one finding read together: the mean of their probabilities, no heat maps.
+    """Several photographs of one finding read together: the mean of their probabilities, no heat maps
+    and no known cases.
 
     Raises `ValueError` if they come from different models.
     """

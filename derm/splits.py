@@ -15,7 +15,7 @@ from derm import atomic
 from derm.datasets.table import read_csv
 from derm.duplicates import merge
 from derm.errors import ConfigError, DatasetError
-from derm.fairness.metrics import GROUPS, skin_type_group
+from derm.fairness.groups import SKIN_TYPE_GROUPS, skin_type_group
 
 # Equal folds, handed out in this order; the rest trains.
 FRACTIONS = {"80/20": (5, ("val",)), "80/10/10": (10, ("val", "test"))}
@@ -97,7 +97,7 @@ def skin_groups(table: pd.DataFrame) -> pd.Series:
 
 def counts(table: pd.DataFrame, parts: pd.Series) -> pd.DataFrame:
     """Pictures of each condition (row) in each skin-type group and part (columns), zeros included."""
-    skin = pd.Categorical(skin_groups(table), categories=GROUPS)
+    skin = pd.Categorical(skin_groups(table), categories=SKIN_TYPE_GROUPS)
     found = table.groupby([table["condition"].astype("str"), skin, parts], observed=False).size()
     return found.unstack([1, 2], fill_value=0)
 

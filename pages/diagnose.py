@@ -7,7 +7,7 @@ import streamlit as st
 from derm import images, schema
 from derm.registry import Bundle
 from derm.schema import Diagnosis, SkinType
-from derm.ui import charts, components, downloads, heatmaps, readings, resources
+from derm.ui import charts, components, downloads, heatmaps, readings, reliability, resources
 from derm.ui.readings import Failure, Reading, Upload
 
 LEAD = ("Drop a photograph of skin and read what it may be, where the model looked, "
@@ -64,7 +64,7 @@ def results(uploads: list[Upload], bundle: Bundle, skin: SkinType | None) -> Non
         one(good[0], bundle, skin)
     elif good:
         names = [f"{number}. {components.plain(item.photo.name[:24])}" for number, item in enumerate(good, 1)]
-        usable = [item for item in good if item.diagnosis]
+        usable = [item for item in good if item.diagnosis and not item.diagnosis.unlike]
         combined = [f"Combined reading of {len(usable)}"] if len(usable) > 1 else []
         tabs = st.tabs(combined + names)
         if combined:
@@ -76,19 +76,35 @@ def results(uploads: list[Upload], bundle: Bundle, skin: SkinType | None) -> Non
 
 
 def one(reading: Reading, bundle: Bundle, skin: SkinType | None) -> None:
-    """One photograph: its quality first, then what it may be beside where the model looked."""
+    """One photograph: its quality first, then what it may be beside where the model looked; or why no answer."""
     st.subheader(components.plain(reading.photo.name), anchor=False)
-    for sentence in reading.remarks:
-        st.warning(sentence, icon=":material/photo_camera:")
+    for remark in reading.remarks:
+        st.warning(remark, icon=":material/photo_camera:")
     if reading.diagnosis is None:
         st.image(reading.photo.pixels, width=320, alt="The photograph as uploaded")
         st.info("No diagnosis from this photograph: it shows too little. Please take another.")
+        return
+    if not answered(reading, reading.diagnosis, bundle, skin):
         return
     left, right = st.columns([2, 3], gap="medium")
     with left:
         numbers(reading.diagnosis, bundle, skin)
     with right:
         heatmaps.panel(reading, reading.diagnosis, bundle, skin)
+        reliability.similar(reading.diagnosis)
+
+
+def answered(reading: Reading, diagnosis: Diagnosis, bundle: Bundle, skin: SkinType | None) -> bool:
+    """Whether to show the answer: yes unless there is a reason against it, which is said, and nobody insists."""
+    reasons = reliability.refusals(diagnosis, bundle, skin)
+    if not reasons:
+        return True
+    key = f"insist-{reading.key[:16]}"
+    if not st.session_state.get(key, reading.drawn):
+        st.image(reading.photo.pixels, width=320, alt="The photograph as uploaded")
+    for reason in reasons:
+        st.error(reason, icon=":material/do_not_disturb_on:")
+    return st.toggle("Show what the model computed all the same", reading.drawn, key=key)
 
 
 def together(usable: list[Reading], bundle: Bundle, skin: SkinType | None) -> None:
@@ -107,16 +123,19 @@ def together(usable: list[Reading], bundle: Bundle, skin: SkinType | None) -> No
 
 
 def numbers(diagnosis: Diagnosis, bundle: Bundle, skin: SkinType | None) -> None:
-    """The differential, its merged reading and roll-up, and how far to trust them."""
+    """The differential and how far to trust it, then its merged reading and roll-up."""
     st.markdown("#### What it may be")
     st.html(charts.differential(diagnosis))
-    components.reliability_note(bundle, skin)
+    reliability.card(diagnosis, bundle, skin)
+    if diagnosis.heatmaps:  # the sets' limits were measured on single photographs, not on means of several
+        reliability.prediction_set(diagnosis, bundle, skin)
     if merged := charts.merged(diagnosis):
         st.markdown("#### Overlapping labels as one")
         st.html(merged)
     if roll_up := charts.roll_up(diagnosis):
         st.markdown("#### Benign or malignant")
         st.html(roll_up)
+    reliability.incomplete(bundle)
     components.about_model(bundle, skin)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from derm import card
 from derm.fairness import metrics
-from derm.fairness.metrics import Figure
+from derm.fairness.figure import Figure
 from derm.registry import Bundle
 
 CLASSES = ("acne", "acne-vulgaris", "melanoma")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from derm.cli import data
+from derm.cli import data, runs
 from derm.errors import DermError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 models_app = typer.Typer(help="List, verify and add model bundles.", invoke_without_command=True)
 app.add_typer(models_app, name="models")
 app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Model = Annotated[str | None, typer.Option("--model", help="A model's name or folder, if not the default model.")]
@@ -34,12 +35,13 @@ def train(
                                                      help="Replace one setting; may be repeated.")] = None,
     run: Annotated[Path | None, typer.Option(help="The run's folder (default: a new one under runs/).")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue this run's folder.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return at once; the run goes on by itself.")] = False,
 ) -> None:
     """Train a model; the end of a run is a bundle. KERAS_BACKEND chooses tensorflow or jax."""
     from derm.cli import commands
 
-    commands.train(config, preset=preset, data=data, exclude=exclude, split_file=split_file,
-                   assign=assign or [], run=run, resume=resume)
+    raise typer.Exit(commands.train(config, preset=preset, data=data, exclude=exclude, split_file=split_file,
+                                    assign=assign or [], run=run, resume=resume, detach=detach))
 
 
 @app.command()
@@ -73,6 +75,35 @@ def evaluate(
     commands.evaluate(model, data=data, split=split, out=out, as_json=as_json)
 
 
+@app.command()
+def audit(
+    predictions: Annotated[Path, typer.Argument(help="Any model's predictions, CSV or Parquet (docs/fairness.md), "
+                                                     "or the folder of a model.")],
+    by: Annotated[list[str] | None, typer.Option(help="fst3 (the default), fst, mst or a column; may be repeated, "
+                                                      "for the groups where they meet.")] = None,
+    against: Annotated[Path | None, typer.Option(help="Another model's predictions of the same images.")] = None,
+    rename: Annotated[list[str] | None, typer.Option(
+        "--map", metavar="THEIRS=OURS", help="What a column or a label is called; may be repeated.")] = None,
+    renormalise: Annotated[bool, typer.Option("--renormalise", help="Divide probabilities by their sum.")] = False,
+    metric: Annotated[list[str] | None, typer.Option(help="Compare this measure only; may be repeated.")] = None,
+    max_gap: Annotated[float | None, typer.Option(
+        min=0, max=1, help="Exit with status 2 if a gap's lower bound exceeds this.")] = None,
+    as_json: Json = False,
+    html: Annotated[Path | None, typer.Option(help="Also write a report (needs model and version).")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write all figures as CSV.")] = None,
+    model: Annotated[str | None, typer.Option(help="Whose predictions they are, for the report; known of "
+                                                   "Derm's own models.")] = None,
+    model_version: Annotated[str | None, typer.Option(help="That model's version, for the report.")] = None,
+) -> None:
+    """Whom a model serves worse, how sure that is, and whether case mix may explain it."""
+    from derm.cli import auditing
+
+    raise typer.Exit(auditing.run(
+        predictions, by=by or ["fst3"], against=against, rename=rename or [], renormalise=renormalise,
+        metrics=metric or [], max_gap=max_gap, as_json=as_json, html=html, csv=csv, model=model,
+        version=model_version))
+
+
 @models_app.callback()
 def models(context: typer.Context, as_json: Json = False) -> None:
     """List the models there are."""
@@ -102,6 +133,20 @@ def add(
     registry.promote(run, name)
     if default:
         registry.set_default(name)
+
+
+@models_app.command()
+def complete(
+    name: Annotated[str, typer.Argument(help="A model's name or folder.")],
+    data: Annotated[Path | None, typer.Option(help="The data it was trained on (default: DERM_DATA).")] = None,
+) -> None:
+    """Add to a model of an earlier version prediction sets, abstention, known cases and reliability by skin type.
+
+    The network and its figures stay as they are; reads every photograph once, which takes minutes.
+    """
+    from derm.cli import commands
+
+    commands.complete_model(name, data=data)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -18,7 +18,7 @@ from derm.cli.console import errors, progress, say, table, wide
 from derm.datasets import Dataset
 from derm.errors import DatasetError
 from derm.explore.counts import distribution, in_sentence
-from derm.fairness.metrics import TOO_FEW, proportion
+from derm.fairness.figure import TOO_FEW, proportion
 from derm.inspection import datasheet
 from derm.inspection.findings import DARK, Findings, find
 from derm.inspection.scan import scan

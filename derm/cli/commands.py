@@ -7,40 +7,71 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from derm import overlay, predictions, registry, report
+from derm import jobs, overlay, predictions, registry, report
 from derm.cli.console import progress, say, table, wide
-from derm.errors import ConfigError
+from derm.errors import ConfigError, DermError
 from derm.fairness import metrics
+from derm.fairness.figure import Figure
 from derm.nn import config as configs
 from derm.settings import settings
 
 
 def train(config: Path | None, *, preset: str, data: Path | None, exclude: Path | None, split_file: Path | None,
-          assign: Sequence[str], run: Path | None, resume: Path | None) -> None:
-    """Start or resume a run; refuses a bad config before any work."""
-    if resume is None:
-        chosen = configs.read(config) if config else configs.preset(preset)
-        chosen = configs.override(chosen, configs.parse_assignments(assign))
-        named = {"data": data, "exclude": exclude, "split_file": split_file}
-        chosen = configs.override(chosen, {key: str(path) for key, path in named.items() if path})
-        configs.data_folder(chosen)
-    from derm.nn import train as training  # imports Keras: only once the config is known to be sound
+          assign: Sequence[str], run: Path | None, resume: Path | None, detach: bool) -> int:
+    """Start or resume a run, here or as a process of its own; refuses a bad config before any work.
 
+    Returns the exit status: 130 if the run was stopped.
+    """
+    runs, name = settings().runs, None
+    if named_folder := resume or run:
+        if ".." in named_folder.parts:
+            raise ConfigError(f"{named_folder}: climbs out with '..'; name the run's folder without it.")
+        runs, name = named_folder.parent, named_folder.name
     if resume is not None:
-        done = training.resume(resume, say=say)
-    else:
-        run = run or settings().runs / f"{datetime.now():%Y%m%d-%H%M%S}-{chosen.backbone}"
-        done = training.start(chosen, run=run, say=say)
+        if detach:
+            return _detached(jobs.resume(resume.name, runs=runs))
+        return _here(jobs.take_up(resume.name, runs=runs), is_new=False)
+    chosen = configs.read(config) if config else configs.preset(preset)
+    chosen = configs.override(chosen, configs.parse_assignments(assign))
+    named = {"data": data, "exclude": exclude, "split_file": split_file}
+    chosen = configs.override(chosen, {key: str(path) for key, path in named.items() if path})
+    if detach:
+        return _detached(jobs.start(chosen, name=name, runs=runs))
+    return _here(jobs.create(chosen, name=name, runs=runs), is_new=True)
+
+
+def _detached(run: jobs.Run) -> int:
+    where = "" if run.folder.parent == settings().runs else f"DERM_RUNS={run.folder.parent} "
+    say(f"{run.name} goes on by itself; this window may be closed.\n"
+        f"Follow it: {where}derm runs logs -f {run.name}\n"
+        f"Stop it:   {where}derm runs stop {run.name}")
+    return 0
+
+
+def _here(run: jobs.Run, *, is_new: bool) -> int:
+    """Train in this process."""
+    from derm.jobs import worker
+    from derm.jobs.heart import Stopped
+
+    try:
+        done = worker.work(run.folder, say=say)
+    except (Stopped, KeyboardInterrupt):
+        say(f"Stopped; continue with: derm train --resume {run.folder}")
+        return 130
+    except DermError:
+        if is_new and not (run.folder / "progress.jsonl").exists():
+            jobs.remove(run.name, runs=run.folder.parent)  # it was refused before anything was learnt
+        raise
     say(f"{done} is a model now; its card is {done / 'card.md'}.\n"
-         f"Use it:  derm predict PHOTO --model {done}\n"
-         f"Keep it: derm models add {done} --name NAME")
+        f"Use it:  derm predict PHOTO --model {done}\n"
+        f"Keep it: derm models add {done} --name NAME")
+    return 0
 
 
 def predict(paths: Sequence[Path], *, model: str | None, top: int, as_json: bool, cam: Path | None,
@@ -125,6 +156,15 @@ def verify_models(name: str | None) -> int:
     return int(bool(problems))
 
 
+def complete_model(name: str, *, data: Path | None) -> None:
+    """Add to a bundle what it lacks for the point of care."""
+    from derm.nn import finish
+
+    bundle = finish.complete(find_bundle(name), data=data)
+    say(f"{bundle.name} now has prediction sets, abstention, known cases and reliability by skin type; its card "
+        f"says how they do: {bundle.path('card.md')}")
+
+
 def find_bundle(model: str | None) -> registry.Bundle:
     """A bundle by name, or by its folder (a finished run, say)."""
     if model and (Path(model) / registry.DESCRIPTION).is_file():
@@ -169,4 +209,4 @@ def _write_submission(path: Path, good: Sequence[Any]) -> None:
 
 def _figure(bundle: registry.Bundle, name: str) -> str:
     figure = bundle.figures.get(name)
-    return str(metrics.Figure(**figure)) if figure else "not measured"
+    return str(Figure(**figure)) if figure else "not measured"

@@ -14,7 +14,8 @@ from derm.cli.console import progress, say, table, wide
 from derm.datasets import Dataset
 from derm.errors import ConfigError, DatasetError, first_five
 from derm.explore.export import csv_bytes
-from derm.fairness.metrics import GROUPS, TOO_FEW
+from derm.fairness.figure import TOO_FEW
+from derm.fairness.groups import SKIN_TYPE_GROUPS
 from derm.schema import display_name
 from derm.settings import settings
 
@@ -201,17 +202,17 @@ def _print_counts(counts: pd.DataFrame, parts: list[str]) -> None:
     """Each condition and skin-type group in every part, and how many are too small to tell anything."""
     one_by_one = len(parts) <= _NAMED
     made = table(f"Pictures: {' / '.join(parts) if one_by_one else 'smallest-largest fold'}",
-                 "Condition", *GROUPS, "All")
+                 "Condition", *SKIN_TYPE_GROUPS, "All")
 
     def cell(row: pd.Series) -> str:
         return " / ".join(f"{n:,}" for n in row) if one_by_one else f"{row.min():,}-{row.max():,}"
 
     for name, row in (*counts.iterrows(), ("all", counts.sum())):
-        made.add_row(Text(display_name(str(name))), *(cell(row[group]) for group in GROUPS),
+        made.add_row(Text(display_name(str(name))), *(cell(row[group]) for group in SKIN_TYPE_GROUPS),
                      cell(row.groupby(level=1, observed=True).sum()[parts]))
     wide.print(made)
     for part in parts if one_by_one else parts[:1]:
-        cells = counts.xs(part, axis=1, level=1)[list(GROUPS[:3])].to_numpy()
+        cells = counts.xs(part, axis=1, level=1)[list(SKIN_TYPE_GROUPS[:3])].to_numpy()
         few = (cells > 0) & (cells < TOO_FEW)
         say(f"{part}: of {cells.size:,} cells (a condition on a skin-type group), empty {(cells == 0).sum():,}, "
             f"under {TOO_FEW} pictures and too few to judge by {few.sum():,}.")

@@ -6,8 +6,9 @@ import contextlib
 import csv
 import io
 import os
+import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,7 @@ from derm.errors import DatasetError
 PARQUET = ".parquet"
 _SEPARATORS = (",", ";", "\t")
 _HEAD = 2**20   # characters that hold the header and the first row
+_NO_NUMBER = re.compile(r"conversion error to double: invalid value ('.*')")
 _BLOCK = 2**22  # bytes read at a time; longer rows are refused
 
 
@@ -67,9 +69,11 @@ def header(path: Path) -> tuple[str, ...]:
     return tuple(name.strip() for name in names)
 
 
-def read(path: Path, *, required: Sequence[str], only: bool = False) -> pd.DataFrame:
+def read(path: Path, *, required: Sequence[str], only: bool = False,
+         numbers: Collection[str] = ()) -> pd.DataFrame:
     """`read_parquet` for a file called so, else `read_csv`."""
-    return (read_parquet if path.suffix == PARQUET else read_csv)(path, required=required, only=only)
+    found = read_parquet if path.suffix == PARQUET else read_csv
+    return found(path, required=required, only=only, numbers=numbers)
 
 
 def has_columns(path: Path, columns: Sequence[str]) -> bool:
@@ -80,8 +84,10 @@ def has_columns(path: Path, columns: Sequence[str]) -> bool:
     return path.is_file() and set(columns) <= set(header(path))
 
 
-def read_csv(path: Path, *, required: Sequence[str], only: bool = False) -> pd.DataFrame:
-    """Every cell as stripped text, blank cells as '': pandas would turn 'NA' into missing, '00123' into 123.
+def read_csv(path: Path, *, required: Sequence[str], only: bool = False,
+             numbers: Collection[str] = ()) -> pd.DataFrame:
+    """Every cell as stripped text, blank cells as '': pandas would turn 'NA' into missing, '00123' into 123. The
+    columns called `numbers` as float64, blank and NaN as missing.
 
     UTF-8 or UTF-16; commas, semicolons or tabs. Columns without a name are passed over, and with `only`
     all but the required ones. Needs little more memory than the text itself. Raises `DatasetError` for a
@@ -93,7 +99,7 @@ def read_csv(path: Path, *, required: Sequence[str], only: bool = False) -> pd.D
         _check_columns(path, [name.strip() for name in names if name.strip()], required)
         wanted = [name for name in names if name.strip() in required or (name.strip() and not only)]
         odd_quotes = _look_through(path, encoding)
-        table = _parse(path, wanted, separator, encoding)
+        table = _parse(path, wanted, separator, encoding, numbers)
     except (OSError, ValueError, KeyError) as error:
         raise DatasetError(f"{path}: not a readable CSV file ({error}). Download it again, or save it as CSV "
                            "in UTF-8.") from error
@@ -103,12 +109,14 @@ def read_csv(path: Path, *, required: Sequence[str], only: bool = False) -> pd.D
     return _frame(path, table)
 
 
-def read_parquet(path: Path, *, required: Sequence[str], only: bool = False) -> pd.DataFrame:
+def read_parquet(path: Path, *, required: Sequence[str], only: bool = False,
+                 numbers: Collection[str] = ()) -> pd.DataFrame:
     """As `read_csv`, from a Parquet file: numbers as they are written, 4.0 as '4', missing as ''."""
     _check_columns(path, _schema(path).names, required)
     try:
         table = pyarrow.parquet.read_table(path, columns=list(required) if only else None)
-        columns = [pc.utf8_trim_whitespace(_text(column)) for column in table.columns]
+        columns = [column.cast(pa.float64()) if name.strip() in numbers else pc.utf8_trim_whitespace(_text(column))
+                   for name, column in zip(table.column_names, table.columns, strict=True)]
     except (OSError, ValueError, NotImplementedError) as error:
         raise DatasetError(f"{path}: not a Parquet file of plain columns ({error}). Write it again.") from error
     return _frame(path, pa.table(columns, names=[name.strip() for name in table.column_names]))
@@ -173,29 +181,33 @@ def _look_through(path: Path, encoding: str) -> bool:
     return quotes % 2 == 1
 
 
-def _parse(path: Path, names: list[str], separator: str, encoding: str) -> pa.Table:
+def _parse(path: Path, names: list[str], separator: str, encoding: str, numbers: Collection[str]) -> pa.Table:
     ragged = []
 
     def refuse(row: pyarrow.csv.InvalidRow) -> str:
         ragged.append(row)
         return "error"
 
-    text = dict.fromkeys(names, pa.large_string())
+    types = {name: pa.float64() if name.strip() in numbers else pa.large_string() for name in names}
     try:
         reader = pyarrow.csv.open_csv(
             path, pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK, encoding=encoding),
             pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=refuse),
-            pyarrow.csv.ConvertOptions(include_columns=names, column_types=text, strings_can_be_null=False))
-        batches = [[pc.utf8_trim_whitespace(column) for column in batch.columns] for batch in reader]
+            pyarrow.csv.ConvertOptions(include_columns=names, column_types=types, strings_can_be_null=False))
+        batches = [[column if column.type == pa.float64() else pc.utf8_trim_whitespace(column)
+                    for column in batch.columns] for batch in reader]
     except ValueError as error:
+        if not ragged and (cell := _NO_NUMBER.search(str(error))):
+            raise DatasetError(f"{path}: {cell[1]} where a number is expected. Mend the cell; decimals have a "
+                               "point, as in 0.25. The columns of numbers are", list(numbers)) from error
         if not ragged:
             raise
         row = ragged[0]
         raise DatasetError(f"{path}: row {row.number} (the header is row 1) has {row.actual_columns} cells; the "
                            f"header has {row.expected_columns}. Mend the row; a cell with a {separator!r} in it "
                            "belongs in quotation marks.") from error
-    columns = [pa.chunked_array(chunks, pa.large_string()) for chunks in zip(*batches, strict=True)]
-    return pa.table(columns or [[]] * len(names), names=[name.strip() for name in names])
+    columns = [pa.chunked_array([batch[i] for batch in batches], kind) for i, kind in enumerate(types.values())]
+    return pa.table(columns, names=[name.strip() for name in names])
 
 
 def _frame(path: Path, table: pa.Table) -> pd.DataFrame:

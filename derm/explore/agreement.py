@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from derm.explore.codes import GROUP, NUMERALS, Coded, coded, joint, numbers
-from derm.fairness.metrics import TOO_FEW, Figure, percentile, proportion
+from derm.fairness.figure import TOO_FEW, Figure, percentile, proportion
 
 # What a source calls its two annotations, `fst` and `fst_other`, by its key.
 ANNOTATORS: Mapping[str, tuple[str, str]] = dict.fromkeys(("ajl", "counts", "fitzpatrick17k"),

@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from derm.explore.codes import GROUP, MOST_VALUES, Coded, categorical, coded, joint, numbers, numeric
 from derm.explore.counts import in_sentence
-from derm.fairness.metrics import TOO_FEW, Figure, proportions
+from derm.fairness.figure import TOO_FEW, Figure, proportions
 
 MOST_COLUMNS = 16
 _KNOWN = ("condition", "fst", "fst_other", "mst", "split", "qc", "flags", "duplicate")

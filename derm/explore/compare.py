@@ -9,7 +9,7 @@ import pandas as pd
 
 from derm.explore.codes import MISSING
 from derm.explore.counts import occurring
-from derm.fairness.metrics import TOO_FEW, Figure, proportions
+from derm.fairness.figure import TOO_FEW, Figure, proportions
 
 
 def compare(a: pd.DataFrame, b: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from derm.explore.codes import GROUP, MISSING, SCALES, coded, joint, numbers
-from derm.fairness.metrics import TOO_FEW, Figure, proportion, proportions
+from derm.fairness.figure import TOO_FEW, Figure, proportion, proportions
 from derm.schema import FST_GROUPS, display_name
 
 ALL_TYPES = "I-VI"

@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 from derm import __version__
 from derm.explore import agreement, counts
 from derm.explore.codes import MISSING, NUMERALS, numbers
-from derm.fairness.metrics import TOO_FEW, proportion
+from derm.fairness.figure import TOO_FEW, proportion
 from derm.inspection import skintone
 from derm.inspection.findings import DARK, Findings
 from derm.schema import FST_GROUPS, display_name

@@ -23,34 +23,45 @@ _KEEP = 2
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was saved after `epoch` epochs: groups of arrays and a small table."""
+    """What was saved after `epoch` epochs and `step` steps of the next: groups of arrays and a small table."""
 
     epoch: int
     arrays: Mapping[str, Sequence[np.ndarray]]
     meta: Mapping[str, Any]
+    step: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its folder's: in the order of their names checkpoints are in the order of time."""
+        return f"{self.epoch:05d}" + (f".{self.step:07d}" if self.step else "")
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint and drop all but the last two."""
-    target = folder / f"{checkpoint.epoch:05d}"
+    """Write the checkpoint and drop all but the last two.
+
+    `OSError`, when the disk is full say, leaves those that were there and nothing else.
+    """
+    target = folder / checkpoint.name
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    write_arrays(target / "state.npz", checkpoint.arrays)
-    with (target / "meta.json").open("w", encoding="utf-8") as file:
-        json.dump(dict(checkpoint.meta), file)
-        _flush(file)
-    with (target / _MARKER).open("w", encoding="utf-8") as file:
-        _flush(file)
-    for old in sorted(folder.iterdir())[:-_KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+    try:
+        _write(target, checkpoint)
+    except OSError:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    kept = _complete(folder)[:_KEEP]
+    for old in folder.iterdir():
+        if old not in kept:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def latest(folder: Path) -> Checkpoint | None:
     """The newest complete checkpoint that can be read, or None. One that the disk has damaged is passed over."""
-    for done in sorted((path.parent for path in folder.glob(f"*/{_MARKER}")), reverse=True):
+    for done in _complete(folder):
         try:
             meta = json.loads((done / "meta.json").read_text(encoding="utf-8"))
-            return Checkpoint(int(done.name), read_arrays(done / "state.npz"), meta)
+            epoch, _, step = done.name.partition(".")
+            return Checkpoint(int(epoch), read_arrays(done / "state.npz"), meta, int(step or 0))
         except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             continue
     return None
@@ -60,10 +71,14 @@ def write_arrays(path: Path, groups: Mapping[str, Sequence[np.ndarray]]) -> None
     """Groups of arrays as one .npz, whole or not at all."""
     flat = {f"{group}/{i}": array for group, arrays in groups.items() for i, array in enumerate(arrays)}
     part = path.with_name(f".{path.name}")
-    with part.open("wb") as file:
-        np.savez(file, **flat)  # type: ignore[arg-type]
-        _flush(file)
-    os.replace(part, path)
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **flat)  # type: ignore[arg-type]
+            _flush(file)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def read_arrays(path: Path) -> dict[str, list[np.ndarray]]:
@@ -75,6 +90,20 @@ def read_arrays(path: Path) -> dict[str, list[np.ndarray]]:
             group, _, index = key.partition("/")
             groups.setdefault(group, {})[int(index)] = stored[key]
     return {group: [arrays[i] for i in range(len(arrays))] for group, arrays in groups.items()}
+
+
+def _write(target: Path, checkpoint: Checkpoint) -> None:
+    write_arrays(target / "state.npz", checkpoint.arrays)
+    with (target / "meta.json").open("w", encoding="utf-8") as file:
+        json.dump(dict(checkpoint.meta), file)
+        _flush(file)
+    with (target / _MARKER).open("w", encoding="utf-8") as file:
+        _flush(file)
+
+
+def _complete(folder: Path) -> list[Path]:
+    """The folders of complete checkpoints, the newest first."""
+    return sorted((path.parent for path in folder.glob(f"*/{_MARKER}")), reverse=True)
 
 
 def _flush(file: Any) -> None:

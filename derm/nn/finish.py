@@ -1,4 +1,5 @@
-"""The end of a run: a calibrated, portable bundle. Knows networks and what was held out; no training."""
+"""The end of a run: a calibrated, portable bundle, and what an older bundle lacks. Knows networks and what was
+held out; no training."""
 
 from __future__ import annotations
 
@@ -14,13 +15,18 @@ import pandas as pd
 from scipy.special import log_softmax
 
 import derm
-from derm import card, predictions, registry
+from derm import atomic, card, datasets, predictions, registry
+from derm.errors import DatasetError, ModelError
 from derm.fairness import metrics
-from derm.nn import architecture, calibrate
+from derm.fairness.figure import Figure
+from derm.nn import architecture, calibrate, reference
 from derm.nn import config as configs
+from derm.nn import material as materials
 from derm.nn.config import TrainConfig
 from derm.nn.material import Material
+from derm.nn.predict import Predictor
 
+_SAME = 1e-3  # of a probability: backends and processors round differently
 INTENDED_USE = ("Research and teaching: a differential to discuss, with its measured reliability by skin type. "
                 "Not a medical device; not for deciding on anybody's care.")
 
@@ -62,13 +68,57 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
         for name, values in found.items()], ignore_index=True)
     # A bundle travels: it knows its data by name and fingerprint, not by a folder of one machine.
     configs.save(replace(config, data=""), run)
-    predictions.write(run / "predictions.parquet", table)
     judged = table[table["split"] == ("test" if "test" in found else "val")]
     described = _describe(config, material, run, temperature, metrics.figures(judged))
-    raw = calibrate.probabilities(found["val"], 1.0)
-    before = metrics.summary(predictions.table(val.rows, classes=material.classes, probabilities=raw))["ece"]
-    (run / "card.md").write_text(card.markdown(described, table, ece_before=before), encoding="utf-8")
-    return registry.write(run, described)
+    return _leave(described, Predictor(described, network), material, table)
+
+
+def complete(old: registry.Bundle, *, data: Path | None) -> registry.Bundle:
+    """Add to a finished bundle what it lacks for the point of care (see `derm.nn.reference`), from the data it was
+    trained on (default: the settings'); its network and its figures stay as they are.
+
+    Raises `DatasetError` if that is other data or was split otherwise, `ModelError` if the network does not answer
+    as recorded.
+    """
+    config = replace(configs.read(old.path(configs.CONFIG)), data=str(data) if data else "")
+    root = configs.data_folder(config)
+    if datasets.load(root).fingerprint != old.data_fingerprint:
+        raise DatasetError(f"{root}: not the data that {old.name} was trained on ({old.data_name}); name "
+                           "the folder of that.")
+    material = materials.prepare(config)
+    recorded = predictions.read(old.path("predictions.parquet")).set_index("image_id", drop=False)
+    rows = pd.concat([part.rows.assign(split=name) for name, part in material.held_out.items()])
+    if wrong := sorted(set(recorded.index) ^ set(rows["image_id"])):
+        raise DatasetError(f"{root}: split otherwise than for {old.name}; held out only then or only now:", wrong)
+    predictor = Predictor.load(replace(old, sha256={registry.NETWORK: old.sha256[registry.NETWORK]}))
+    found = np.concatenate([predictor.probabilities(part.pixels) for part in material.held_out.values()])
+    table = predictions.table(rows, classes=old.classes, probabilities=recorded.loc[
+        rows["image_id"], [f"p:{name}" for name in old.classes]].to_numpy())
+    if (apart := np.abs(found - table.filter(regex="^p:").to_numpy()).max()) > _SAME:
+        raise ModelError(f"{old.folder}: its network answers up to {apart:.3f} otherwise than recorded in "
+                         "predictions.parquet. Train it again.")
+    return _leave(old, predictor, material, table)
+
+
+def _leave(described: registry.Bundle, predictor: Predictor, material: Material,
+           table: pd.DataFrame) -> registry.Bundle:
+    """Write what only the network and its data can tell, the card and bundle.json, into the bundle's folder."""
+    held = reference.measure(predictor, material, table)
+    described = replace(described, **held.keys)
+    text = card.markdown(described, held.predictions, ece_before=_ece_before(table, described))
+    # All is measured before the first file is touched.
+    atomic.write_bytes(described.path(registry.REFERENCE), reference.packed(held.reference))
+    predictions.write(described.path("predictions.parquet"), held.predictions)
+    atomic.write_bytes(described.path("card.md"), text.encode())
+    return registry.write(described.folder, described)
+
+
+def _ece_before(table: pd.DataFrame, described: registry.Bundle) -> Figure:
+    """The expected calibration error on validation with a temperature of 1."""
+    columns = [f"p:{name}" for name in described.classes]
+    val = table[table["split"] == "val"]
+    raw = calibrate.probabilities(np.log(np.maximum(val[columns], 1e-300)) * described.temperature, 1.0)
+    return metrics.summary(predictions.table(val, classes=described.classes, probabilities=raw))["ece"]
 
 
 def _describe(config: TrainConfig, material: Material, run: Path, temperature: float,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from derm import datasets, duplicates, exclusions, splits
 from derm.errors import ConfigError, DatasetError
-from derm.fairness.metrics import skin_type_group
+from derm.fairness.groups import skin_type_group
 from derm.nn import cache
 from derm.nn.config import TrainConfig, data_folder
 from derm.settings import settings

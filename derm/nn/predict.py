@@ -1,7 +1,8 @@
 """One bundle in memory: photographs in, diagnoses out. Knows the network and its bundle; no pages, no paths
 but those it is handed.
 
-One traced call gives logits and the last feature maps; probabilities and heat maps follow from those.
+One traced call gives logits, the last feature maps and the mean of finer ones; probabilities, heat maps and
+known cases follow from those.
 """
 
 from __future__ import annotations
@@ -21,25 +22,28 @@ from PIL import Image, ImageOps
 from derm import images, registry
 from derm.errors import ImageError, ModelError
 from derm.images import Photo
-from derm.nn import architecture, calibrate
+from derm.nn import architecture, calibrate, reference
 from derm.registry import Bundle
 from derm.schema import Diagnosis
+from derm.support import Reference
 
 BATCH = 32
 HEAT_MAPS = 5
 
 Picture = np.ndarray | bytes | str | Path | Image.Image | Photo
-Forward = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-Call = Callable[[Any], tuple[Any, Any]]
-Views = Callable[[Call, Any], tuple[Any, Any]]
+Outputs = tuple[np.ndarray, np.ndarray, np.ndarray]
+Forward = Callable[[np.ndarray], Outputs]
+Call = Callable[[Any], tuple[Any, Any, Any]]
+Views = Callable[[Call, Any], tuple[Any, Any, Any]]
 
 
 class Predictor:
     """A bundle's network, ready to call from any thread."""
 
-    def __init__(self, bundle: Bundle, network: keras.Model) -> None:
+    def __init__(self, bundle: Bundle, network: keras.Model, known: Reference | None = None) -> None:
         self.bundle = bundle
         self.network = network
+        self.known = known
         self._closed = architecture.closed_form(network)
         self._forward = _traced(network, mirror=bundle.mirror)
         # One call at a time: the network already uses every core, and Keras layers are not thread-safe.
@@ -58,7 +62,7 @@ class Predictor:
         except Exception as error:  # Keras reports a damaged file as whatever it stumbles over
             raise ModelError(f"{path}: Keras cannot load it ({type(error).__name__}: {str(error)[:200]}). "
                              "Copy or train the bundle again.") from error
-        return cls(bundle, network)
+        return cls(bundle, network, reference.read(bundle))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -99,15 +103,21 @@ class Predictor:
         `began` is when work on them started (`time.perf_counter`), if it was before.
         """
         began = time.perf_counter() if began is None else began
-        logits, features = self._run(batch)
-        return [self._diagnosis(*one, began, count=len(batch)) for one in zip(logits, features, strict=True)]
+        outputs = self._run(batch)
+        return [self._diagnosis(*one, began, count=len(batch)) for one in zip(*outputs, strict=True)]
 
     def probabilities(self, batch: np.ndarray) -> np.ndarray:
         """Calibrated probabilities float64 [N, classes] of pictures uint8 [N, S, S, 3] fitted already."""
         logits = [self._run(batch[i:i + BATCH])[0] for i in range(0, len(batch), BATCH)]
         return self._calibrated(np.concatenate(logits) if logits else np.empty((0, len(self.classes))))
 
-    def _run(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def features(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of pictures uint8 [N, S, S, 3] fitted already, the means of the last feature maps and of finer ones:
+        float32 [N, c] and [N, c'], the `deep` and the `middle` view of `derm.support`."""
+        parts = [self._run(batch[i:i + BATCH]) for i in range(0, len(batch), BATCH)]
+        return np.concatenate([_pooled(last) for _, last, _ in parts]), np.concatenate([m for _, _, m in parts])
+
+    def _run(self, batch: np.ndarray) -> Outputs:
         with self._lock:
             return self._forward(batch)
 
@@ -117,13 +127,17 @@ class Predictor:
     def _calibrated(self, logits: np.ndarray) -> np.ndarray:
         return calibrate.probabilities(logits, self.bundle.temperature)
 
-    def _diagnosis(self, logits: np.ndarray, features: np.ndarray, began: float, *, count: int) -> Diagnosis:
+    def _diagnosis(self, logits: np.ndarray, features: np.ndarray, middle: np.ndarray, began: float, *,
+                   count: int) -> Diagnosis:
         probabilities = self._calibrated(logits[None])[0]
         leading = np.argsort(-probabilities, kind="stable")[:HEAT_MAPS]
         maps = self.grad_cam(features, leading)
         heatmaps = {self.classes[c]: one for c, one in zip(leading, maps, strict=True)}
-        return Diagnosis(self.bundle.name, self.bundle.version, self.classes, probabilities, heatmaps,
-                         (time.perf_counter() - began) / count, self.bundle.partition3)
+        found = Diagnosis(self.bundle.name, self.bundle.version, self.classes, probabilities, heatmaps,
+                          (time.perf_counter() - began) / count, self.bundle.partition3)
+        if self.known is None:
+            return found
+        return reference.placed(found, self.known, _pooled(features[None])[0], middle)
 
     def grad_cam(self, features: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Grad-CAM float32 [k, h, w] in 0..1 of `classes` int [k] from feature maps [h, w, channels].
@@ -152,6 +166,11 @@ class Predictor:
             return _gradient(self._head, copies, wanted).mean(axis=(1, 2))
 
 
+def _pooled(features: np.ndarray) -> np.ndarray:
+    """[N, c] from [N, h, w, c]."""
+    return np.asarray(features.mean(axis=(1, 2)))
+
+
 def _pixels(image: Picture) -> np.ndarray:
     """uint8 [H, W, 3] of whatever a caller may have. Raises `ImageError`."""
     if isinstance(image, bytes):
@@ -169,54 +188,56 @@ def _pixels(image: Picture) -> np.ndarray:
 
 
 def _traced(network: keras.Model, *, mirror: bool) -> Forward:
-    """The network as one compiled call: uint8 [N, S, S, 3] -> logits [N, classes], features [N, h, w, c].
+    """The network as one compiled call: uint8 [N, S, S, 3] -> logits [N, classes], features [N, h, w, c] and the
+    mean of a finer feature map [N, c'].
 
     With `mirror` the logits are the mean over the picture and its mirror image; the features stay the picture's.
     """
-    both = keras.Model(network.input, [network.output, architecture.feature_layer(network).output])
-    return _BACKENDS[keras.backend.backend()](both, _two_views if mirror else _one_view)
+    finer = ops.mean(architecture.split(network, finer=True)[0].output, axis=(1, 2))
+    every = keras.Model(network.input, [network.output, architecture.feature_layer(network).output, finer])
+    return _BACKENDS[keras.backend.backend()](every, _two_views if mirror else _one_view)
 
 
-def _one_view(call: Call, batch: Any) -> tuple[Any, Any]:
-    logits, features = call(batch)
-    return logits, features
+def _one_view(call: Call, batch: Any) -> tuple[Any, Any, Any]:
+    logits, features, finer = call(batch)
+    return logits, features, finer
 
 
-def _two_views(call: Call, batch: Any) -> tuple[Any, Any]:
-    logits, features = call(ops.concatenate([batch, ops.flip(batch, axis=2)]))
+def _two_views(call: Call, batch: Any) -> tuple[Any, Any, Any]:
+    logits, features, finer = call(ops.concatenate([batch, ops.flip(batch, axis=2)]))
     upright, mirrored = ops.split(logits, 2)
-    return (upright + mirrored) / 2, ops.split(features, 2)[0]
+    return (upright + mirrored) / 2, ops.split(features, 2)[0], ops.split(finer, 2)[0]
 
 
-def _traced_tensorflow(both: keras.Model, views: Views) -> Forward:
+def _traced_tensorflow(every: keras.Model, views: Views) -> Forward:
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    traced = tf.function(lambda batch: views(lambda x: both(x, training=False), batch), autograph=False,
-                         input_signature=[tf.TensorSpec(both.input_shape, tf.uint8)])
+    traced = tf.function(lambda batch: views(lambda x: every(x, training=False), batch), autograph=False,
+                         input_signature=[tf.TensorSpec(every.input_shape, tf.uint8)])
     # With weights that cannot change TensorFlow folds normalisation into convolution: measured 1.6 times as fast.
     call = convert_variables_to_constants_v2(traced.get_concrete_function())
 
-    def forward(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        logits, features = call(tf.constant(batch))
-        return logits.numpy(), features.numpy()
+    def forward(batch: np.ndarray) -> Outputs:
+        logits, features, finer = call(tf.constant(batch))
+        return logits.numpy(), features.numpy(), finer.numpy()
 
     return forward
 
 
-def _traced_jax(both: keras.Model, views: Views) -> Forward:
+def _traced_jax(every: keras.Model, views: Views) -> Forward:
     import jax
 
-    weights = [variable.value for variable in both.trainable_variables]
-    others = [variable.value for variable in both.non_trainable_variables]
-    call = jax.jit(lambda w, o, batch: views(lambda x: both.stateless_call(w, o, x, training=False)[0], batch))
+    weights = [variable.value for variable in every.trainable_variables]
+    others = [variable.value for variable in every.non_trainable_variables]
+    call = jax.jit(lambda w, o, batch: views(lambda x: every.stateless_call(w, o, x, training=False)[0], batch))
 
-    def forward(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def forward(batch: np.ndarray) -> Outputs:
         # JAX compiles anew for every shape: filled up to a power of two there are only a few.
         spare = (1 << (len(batch) - 1).bit_length()) - len(batch)
         filled = np.concatenate([batch, np.zeros((spare, *batch.shape[1:]), np.uint8)])
-        logits, features = call(weights, others, filled)
-        return np.asarray(logits)[:len(batch)], np.asarray(features)[:len(batch)]
+        logits, features, finer = (np.asarray(part)[:len(batch)] for part in call(weights, others, filled))
+        return logits, features, finer
 
     return forward
 

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: history.csv, progress.jsonl, status.json and the console line.
+"""What a run tells while it goes on: history.csv, progress.jsonl, the log and, through its heart, status.json.
 
 Knows files and numbers; no Keras. Pages read these files and never write them.
 """
@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score, f1_score
 
+from derm.jobs.heart import Heart
+from derm.jobs.status import LOG
 from derm.schema import FST_GROUPS
 
 COLUMNS = ("epoch", "loss", "val_loss", "accuracy", "macro_f1", "weighted_f1",
@@ -43,42 +45,45 @@ def scores(labels: np.ndarray, predicted: np.ndarray, groups: np.ndarray) -> dic
 
 @dataclass
 class RunLog:
-    """The files of one run folder. `say` prints a line; `clock` gives seconds."""
+    """The files of the run whose heart this is. `say` prints a line; `clock` tells the time, `tick` is even."""
 
-    run: Path
+    heart: Heart
     epochs: int
     say: Callable[[str], None] = print
     clock: Callable[[], float] = time.time
+    tick: Callable[[], float] = time.monotonic
     history: list[dict[str, Any]] = field(default_factory=list)
-    _spoken: float = 0.0
+    _spoken: float = -_EVERY_SECONDS
+
+    @property
+    def run(self) -> Path:
+        """The run's folder."""
+        return self.heart.folder
+
+    def doing(self, what: str) -> None:
+        """Say what goes on, such as "training"."""
+        self.heart.tell(doing=what, epoch=len(self.history), epochs=self.epochs)
 
     def epoch(self, row: Mapping[str, Any], *, seconds_left: float) -> None:
         """Record a finished epoch everywhere."""
         self.history.append(dict(row))
         write_history(self.run / "history.csv", self.history)
         self._append({"kind": "epoch", **row, "seconds_left": round(seconds_left)})
-        self.status("running", seconds_left=seconds_left)
+        self.heart.tell(epoch=len(self.history), seconds_left=seconds_left)
         self.line(describe(row, epochs=self.epochs, seconds_left=seconds_left))
 
-    def step(self, *, epoch: int, step: int, steps: int, loss: float, rate: float) -> None:
+    def step(self, *, epoch: int, step: int, steps: int, loss: float, rate: float, seconds_left: float) -> None:
         """Record progress within an epoch, at most every three seconds. `rate` is images a second."""
-        if self.clock() - self._spoken >= _EVERY_SECONDS:
-            self._spoken = self.clock()
-            self._append({"kind": "step", "epoch": epoch, "step": step, "steps": steps,
-                          "loss": round(loss, 4), "images_per_second": round(rate, 1)})
-
-    def status(self, state: str, *, seconds_left: float | None = None, message: str = "") -> None:
-        """Replace status.json in one step."""
-        table = {"state": state, "pid": os.getpid(), "epoch": len(self.history), "epochs": self.epochs,
-                 "seconds_left": seconds_left, "updated": self.clock(), "message": message}
-        part = self.run / ".status.json"
-        part.write_text(json.dumps(table), encoding="utf-8")
-        os.replace(part, self.run / "status.json")
+        if self.tick() - self._spoken >= _EVERY_SECONDS:
+            self._spoken = self.tick()
+            self._append({"kind": "step", "epoch": epoch, "step": step, "steps": steps, "loss": round(loss, 4),
+                          "images_per_second": round(rate, 1), "seconds_left": round(seconds_left)})
+            self.heart.tell(seconds_left=seconds_left)
 
     def line(self, text: str) -> None:
         """One line to the console and to log.txt."""
         self.say(text)
-        with (self.run / "log.txt").open("a", encoding="utf-8") as file:
+        with (self.run / LOG).open("a", encoding="utf-8") as file:
             file.write(text + "\n")
 
     def _append(self, row: Mapping[str, Any]) -> None:

@@ -18,6 +18,8 @@ import numpy as np
 
 from derm import registry
 from derm.errors import JobError
+from derm.jobs import origin
+from derm.jobs.heart import Heart, Stopped
 from derm.nn import architecture, backbones, checkpoints, finish, learner, pipeline, runlog
 from derm.nn import config as configs
 from derm.nn.config import TrainConfig, data_folder
@@ -45,77 +47,80 @@ def phases(config: TrainConfig) -> list[Phase]:
 
 
 def start(config: TrainConfig, *, run: Path, say: Callable[[str], None] = print) -> Path:
-    """Train from the beginning into the new folder `run`; returns it, a bundle.
+    """Train from the beginning into the new folder `run`, at once and in this process; returns it, a bundle.
 
-    Raises `ConfigError`, `DatasetError` and `ModelError` before anything is written, `JobError` if `run`
-    exists.
+    `derm.jobs` starts runs that wait their turn and survive. Raises `ConfigError`, `DatasetError` and
+    `ModelError` before anything is written, `JobError` if `run` exists.
     """
     if run.exists():
         raise JobError(f"{run}: exists already; choose another --run, or continue it with --resume {run}.")
-    config = replace(config, data=str(data_folder(config).resolve()),
-                     image_size=config.image_size or backbones.backbone(config.backbone).size)
     registry.check_name(run.name)
-    learner.use_xla(config)
-    _dry_build(config)
+    config = _checked(replace(config, data=str(data_folder(config).resolve())))
     material = prepare(config)
     run.mkdir(parents=True)
     config = configs.save(config, run)
-    return _train(config, material, run, say)
-
-
-def _dry_build(config: TrainConfig) -> None:
-    """Find out in seconds, before the data is decoded, whether the network can be built as asked."""
-    network = architecture.build(config.backbone, classes=2, size=config.image_size, weights=config.weights)
-    architecture.set_trainable(network, from_layer=config.train_from)
-    keras.backend.clear_session()
+    with Heart(run) as heart:
+        return _train(config, material, heart, say)
 
 
 def resume(run: Path, *, say: Callable[[str], None] = print) -> Path:
-    """Continue the run in the folder `run` from its last complete checkpoint.
+    """Continue the run in the folder `run` from its last complete checkpoint, at once and in this process.
 
     Raises `JobError` if there is no run, if it is finished, or if its data changed since.
     """
-    if not (run / "config.toml").is_file():
-        raise JobError(f"{run}: no config.toml; expected the folder of an earlier `derm train`.")
-    if (run / "bundle.json").is_file():
+    if not (run / configs.CONFIG).is_file():
+        raise JobError(f"{run}: no {configs.CONFIG}; expected the folder of an earlier `derm train`.")
+    if (run / registry.DESCRIPTION).is_file():
         raise JobError(f"{run}: finished already; its bundle is there. Start a new run instead.")
-    config = configs.read(run / "config.toml")
-    return _train(config, prepare(config), run, say)
+    with Heart(run) as heart:
+        return proceed(run, heart=heart, say=say)
 
 
-def _train(config: TrainConfig, material: Material, run: Path, say: Callable[[str], None]) -> Path:
+def proceed(run: Path, *, heart: Heart, say: Callable[[str], None] = print) -> Path:
+    """Do what is left of the run that `heart` holds; raises as `start` does, and `Stopped` when asked to stop."""
+    config = configs.read(run / configs.CONFIG)
+    if not config.image_size:  # it has not begun
+        config = configs.save(_checked(config), run)
+    heart.tell(doing="reading photographs")
+    return _train(config, prepare(config), heart, say)
+
+
+def _checked(config: TrainConfig) -> TrainConfig:
+    """The config with its image size; in seconds, before the data is decoded, whether it can be built as asked."""
+    config = replace(config, image_size=config.image_size or backbones.backbone(config.backbone).size)
+    learner.use_xla(config)
+    network = architecture.build(config.backbone, classes=2, size=config.image_size, weights=config.weights)
+    architecture.set_trainable(network, from_layer=config.train_from)
+    keras.backend.clear_session()
+    return config
+
+
+def _train(config: TrainConfig, material: Material, heart: Heart, say: Callable[[str], None]) -> Path:
+    run = heart.folder
+    origin.check(run, material.dataset)
+    origin.record(run, material.dataset)
     keras.utils.set_random_seed(config.seed)
-    trainer = _Trainer(config, material, run, say)
-    try:
-        trainer.run_all()
-        trainer.log.status("finishing")
-        network = finish.portable(trainer.network, config, len(material.classes))
-        finish.bundle(network, config, material, run)
-    except KeyboardInterrupt:
-        trainer.log.status("stopped", message=f"continue with: derm train --resume {run}")
-        raise
-    except BaseException as error:
-        trainer.log.status("failed", message=f"{type(error).__name__}: {error}")
-        raise
-    trainer.log.status("finished")
+    trainer = _Trainer(config, material, heart, say)
+    trainer.run_all()
+    trainer.log.doing("finishing")
+    network = finish.portable(trainer.network, config, len(material.classes))
+    finish.bundle(network, config, material, run)
     return run
 
 
 class _Trainer:
     """One run in memory: the network, its optimiser, and where it stands."""
 
-    def __init__(self, config: TrainConfig, material: Material, run: Path, say: Callable[[str], None]) -> None:
-        self.config, self.material, self.run = config, material, run
+    def __init__(self, config: TrainConfig, material: Material, heart: Heart, say: Callable[[str], None]) -> None:
+        self.config, self.material, self.heart, self.run = config, material, heart, heart.folder
         train = material.train
         self.steps = pipeline.steps_per_epoch(len(train.labels), config)
         self.shares = pipeline.draw_shares(train.labels, train.groups, config.imbalance)
         self.targets = np.eye(len(material.classes), dtype="float32")[train.labels]
         self.best, self.best_epoch, self.waited = -1.0, 0, 0
-        self.log = runlog.RunLog(run, phases(config)[-1].last, say=say)
-        self.saved = checkpoints.latest(run / "checkpoints")
-        if self.saved and self.saved.meta["fingerprint"] != material.dataset.fingerprint:
-            raise JobError(f"{config.data}: the data changed since {run} was started (other pictures, labels "
-                           "or skin types); restore it or start a new run.")
+        self.step, self.partial_loss = 0, 0.0  # of an epoch that was begun: steps done, and their mean loss
+        self.log = runlog.RunLog(heart, phases(config)[-1].last, say=say)
+        self.saved = checkpoints.latest(self.run / "checkpoints")
         with _policy(learner.precision(config)):
             self.network = architecture.build(
                 config.backbone, classes=len(material.classes), size=config.image_size,
@@ -127,13 +132,15 @@ class _Trainer:
     def run_all(self) -> None:
         """Every epoch that is left."""
         done = self._restore()
-        self.log.status("running")
+        self.log.doing("training")
         for phase in phases(self.config):
             if done >= phase.last or self._stopped_early():
                 continue
-            self._compile(phase, resumed=done > phase.first)
+            self._compile(phase, resumed=done > phase.first or self.step > 0)
             for epoch in range(max(done, phase.first), phase.last):
-                self._epoch(epoch, phase)
+                self.heart.check()
+                with self.heart.gently():
+                    self._epoch(epoch, phase)
                 if self._stopped_early():
                     break
         if self.config.early_stopping and self.best_epoch:
@@ -154,21 +161,34 @@ class _Trainer:
     def _epoch(self, epoch: int, phase: Phase) -> None:
         order = pipeline.epoch_order(self.shares, batch=self.config.batch_size, steps=self.steps,
                                      seed=self.config.seed, epoch=epoch)
-        batches = pipeline.Batches(self.material.train.pixels, self.targets, order)
+        batches = pipeline.Batches(self.material.train.pixels, self.targets, order[self.step:])
         began = time.perf_counter()
-        steps = _StepLog(self.log, epoch + 1, self.config.batch_size)
+        steps = _StepLog(self, epoch + 1)
         # The order is the epoch's own, shuffled already: `fit` would use the process's random state.
         loss = self.learner.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[steps]).history["loss"][-1]
         trained = time.perf_counter() - began
-        row = {"epoch": epoch + 1, "loss": float(loss), **self._validate(),
+        fresh = steps.done - self.step
+        loss = (self.partial_loss * self.step + float(loss) * fresh) / steps.done
+        if steps.done < self.steps:
+            self._stop(epoch, steps.done, loss)
+        self.step, self.partial_loss = 0, 0.0
+        row = {"epoch": epoch + 1, "loss": loss, **self._validate(),
                "learning_rate": float(keras.ops.convert_to_numpy(self.learner.optimizer.learning_rate)),
-               "images_per_second": order.size / trained}
+               "images_per_second": fresh * self.config.batch_size / trained}
         row["seconds"] = time.perf_counter() - began
         self._judge(row, phase)
         # History first in memory, then the checkpoint, then the visible files: a kill in between
         # leaves a checkpoint that knows its own history.
         self._save(epoch + 1, [*self.log.history, row])
-        self.log.epoch(row, seconds_left=self._seconds_left(epoch + 1, row["seconds"]))
+        self.log.epoch(row, seconds_left=self.seconds_left(epoch + 1, row["seconds"]))
+
+    def _stop(self, epoch: int, step: int, loss: float) -> None:
+        """Keep what the steps of an unfinished epoch have brought, and end the run."""
+        if step > self.step:
+            self.step, self.partial_loss = step, loss
+            self._save(epoch, self.log.history)
+        self.log.line(f"stopped in epoch {epoch + 1}, after step {step} of {self.steps}")
+        raise Stopped
 
     def _validate(self) -> dict[str, Any]:
         val = self.material.held_out["val"]
@@ -200,8 +220,8 @@ class _Trainer:
                   "optimizer": _values(self.learner.optimizer.variables),
                   "seeds": _values(self._seed_states())}
         meta = {"history": history, "best": self.best, "best_epoch": self.best_epoch, "waited": self.waited,
-                "fingerprint": self.material.dataset.fingerprint}
-        checkpoints.save(self.run / "checkpoints", checkpoints.Checkpoint(epoch, arrays, meta))
+                "partial_loss": self.partial_loss}
+        checkpoints.save(self.run / "checkpoints", checkpoints.Checkpoint(epoch, arrays, meta, self.step))
 
     def _restore(self) -> int:
         """Take up the last complete checkpoint; returns how many epochs are done."""
@@ -211,9 +231,11 @@ class _Trainer:
         _assign(self.network.weights, self.saved.arrays["network"])
         _assign(self._seed_states(), self.saved.arrays["seeds"])
         self.best, self.best_epoch, self.waited = meta["best"], meta["best_epoch"], meta["waited"]
+        self.step, self.partial_loss = self.saved.step, meta.get("partial_loss", 0.0)
         self.log.history = list(meta["history"])
         runlog.write_history(self.run / "history.csv", self.log.history)
-        self.log.line(f"continuing after epoch {self.saved.epoch}")
+        steps = f" and {self.step} steps of the next" if self.step else ""
+        self.log.line(f"continuing after epoch {self.saved.epoch}{steps}")
         return self.saved.epoch
 
     def _seed_states(self) -> list[Any]:
@@ -222,7 +244,7 @@ class _Trainer:
                    if getattr(layer, "seed_generator", None) is not None]
         return [self.learner.augment_seeds.state, *dropout]
 
-    def _seconds_left(self, done: int, seconds: float) -> float:
+    def seconds_left(self, done: int, seconds: float) -> float:
         """Epochs left at the pace of the last one. Fine-tuning also goes backwards through the trunk, which
         costs about twice the forward pass again, so seen from the head's phase it counts three times."""
         head_left = max(self.config.head_epochs - done, 0)
@@ -231,18 +253,29 @@ class _Trainer:
 
 
 class _StepLog(keras.callbacks.Callback):
-    """Tells the run log how far an epoch is."""
+    """Tells the run log how far an epoch is, and ends it when the run is asked to stop."""
 
-    def __init__(self, log: runlog.RunLog, epoch: int, batch: int) -> None:
+    def __init__(self, trainer: _Trainer, epoch: int) -> None:
         super().__init__()
-        self._log, self._epoch, self._batch = log, epoch, batch
+        self._trainer, self._epoch, self._first = trainer, epoch, trainer.step
+        self.done = trainer.step
         self._began = time.perf_counter()
+        self._warm = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """After each step."""
-        rate = (batch + 1) * self._batch / (time.perf_counter() - self._began)
-        self._log.step(epoch=self._epoch, step=batch + 1, steps=self.params["steps"],
-                       loss=float((logs or {}).get("loss", float("nan"))), rate=rate)
+        trainer, now = self._trainer, time.perf_counter()
+        self.done += 1
+        fresh = self.done - self._first
+        # The first step compiles the network: it says nothing about the others.
+        self._warm = self._warm or now
+        pace = (now - self._warm) / (fresh - 1) if fresh > 1 else now - self._began
+        left = pace * (trainer.steps - self.done) + trainer.seconds_left(self._epoch, pace * trainer.steps)
+        trainer.log.step(epoch=self._epoch, step=self.done, steps=trainer.steps,
+                         loss=float((logs or {}).get("loss", float("nan"))),
+                         rate=fresh * trainer.config.batch_size / (now - self._began), seconds_left=left)
+        if trainer.heart.is_asked:
+            self.model.stop_training = True
 
 
 class _policy:

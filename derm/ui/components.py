@@ -86,7 +86,7 @@ def sample_picker() -> list[Upload]:
                 if st.button(title, key=f"sample-{title}", width="stretch"):
                     st.session_state["sample"] = title
     chosen = str(st.session_state.get("sample"))
-    return [Upload(chosen.replace(":", ","), drawn[chosen])] if chosen in drawn else []
+    return [Upload(chosen.replace(":", ","), drawn[chosen], drawn=True)] if chosen in drawn else []
 
 
 def reliability(bundle: Bundle, skin: SkinType | None) -> str:

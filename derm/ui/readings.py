@@ -31,10 +31,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Upload:
-    """Untrusted bytes and the name they came with."""
+    """Untrusted bytes and the name they came with; `drawn` by this program, to try the page with."""
 
     name: str
     data: bytes
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Reading:
     photo: Photo
     quality: Quality
     diagnosis: Diagnosis | None
+    drawn: bool = False
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -89,7 +91,8 @@ def _read(upload: Upload, key: str, predictor: Callable[[], Predictor]) -> Readi
         photo = images.decode(upload.data, name=upload.name)
         quality = images.quality(photo.pixels)
         diagnosis = None if quality.hopeless else predictor().diagnose(photo.pixels)
-        return Reading(key, replace(photo, pixels=_shown(photo.pixels)), quality, diagnosis)
+        return Reading(key, replace(photo, pixels=_shown(photo.pixels)), quality, diagnosis,
+                       upload.drawn)
     except ImageError as error:
         return Failure(str(error))
     except DermError:  # the model's trouble, not this photograph's: said once, for the page

@@ -56,6 +56,23 @@ _CSS = """
 .derm-note { margin: .4rem 0 0; padding: .8rem 1rem; border-radius: .3rem .6rem .6rem .3rem;
   border-left: 3px solid var(--derm-accent);
   background: color-mix(in srgb, var(--derm-accent) 8%, transparent); }
+.derm-groups { display: grid; gap: .3rem 1.5rem; margin-top: .7rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); }
+.derm-groups h5 { font-size: .875rem; font-weight: 600; padding: .3rem 0; margin: 0; }
+.stHtml .derm-ranges { list-style: none; margin: 0; padding: 0; display: grid; gap: .45rem; font-size: .875rem; }
+.stHtml .derm-ranges li { margin: 0; padding: 0; font-variant-numeric: tabular-nums; }
+.derm-chosen { font-weight: 700; }
+.derm-range { position: relative; height: .5rem; border-radius: .25rem; margin-top: .2rem;
+  background: color-mix(in srgb, currentColor 10%, transparent); }
+.derm-range i, .derm-range b { position: absolute; top: 0; height: 100%; border-radius: .25rem; }
+.derm-range i { background: color-mix(in srgb, var(--derm-accent) 45%, transparent); }
+.derm-range b { width: .3rem; margin-left: -.15rem; background: var(--derm-accent); }
+.derm-set p { margin: .4rem 0; }
+.stHtml .derm-set ul { display: flex; flex-wrap: wrap; gap: .35rem; list-style: none; margin: 0; padding: 0; }
+.stHtml .derm-set li { font-size: .875rem; padding: .1rem .65rem; margin: 0; border-radius: 1rem;
+  border: 1px solid color-mix(in srgb, var(--derm-accent) 45%, transparent); overflow-wrap: anywhere; }
+.derm-case { margin: 0; font-size: .875rem; line-height: 1.35; }
+.derm-case .derm-dot { display: inline-block; margin-right: .35rem; }
 [class*="st-key-derm-tiles"] { display: grid; gap: .6rem; align-items: stretch;
   grid-template-columns: repeat(auto-fit, minmax(9.75rem, 1fr)); }
 [class*="st-key-derm-tiles"] > div { width: auto !important; padding: .6rem .8rem .65rem; border-radius: .6rem;

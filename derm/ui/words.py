@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from derm.fairness.metrics import Figure
+from derm.fairness.figure import Figure
 from derm.schema import FST_GROUPS, display_name
 
 MISSING = "Missing"

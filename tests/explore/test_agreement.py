@@ -4,7 +4,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from derm.explore.agreement import Reading, agreement, ita_agreement, ita_by_type, readings
-from derm.fairness.metrics import Figure, proportion
+from derm.fairness.figure import Figure, proportion
 from tests.explore.tables import explored
 
 SCALES = Reading("Scale v Centaur", "fst", "fst_other", "Scale", "Centaur")

@@ -4,7 +4,7 @@ import pytest
 
 from derm.explore import counts
 from derm.explore.counts import ANY, Gap, Overview, coverage, distribution, gaps, histogram, missingness, sentence
-from derm.fairness.metrics import Figure, proportion
+from derm.fairness.figure import Figure, proportion
 from tests.explore.tables import counted, explored
 
 SKEWED = counted({("acne", 1): 30, ("acne", 4): 25, ("acne", 6): 40, ("acne", None): 2,

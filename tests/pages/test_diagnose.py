@@ -13,18 +13,19 @@ from PIL import Image
 from starlette.formparsers import MultiPartParser
 from streamlit.testing.v1 import AppTest
 
-from derm import images, samples
+from derm import images, nonskin, samples
 from derm.errors import ImageError
 from derm.nn.predict import Predictor
 from derm.registry import Bundle
-from derm.schema import Diagnosis, SkinType
+from derm.schema import Diagnosis, KnownCase, SkinType
 from derm.settings import PROJECT, settings
-from derm.ui import charts, components, heatmaps, readings
-from tests.bundles import make_bundle
+from derm.ui import charts, components, heatmaps, readings, reliability
+from tests.bundles import complete_bundle, make_bundle
 
 PAGE = str(PROJECT / "pages" / "diagnose.py")
 APP = str(PROJECT / "streamlit_app.py")
 WAIT = 60
+BARS = '<ol class="derm-bars'
 
 
 def jpeg(pixels: np.ndarray) -> bytes:
@@ -41,6 +42,7 @@ GOOD = upload("arm.jpg", jpeg(samples.draw("melanoma", skin="II", size=256)))
 OTHER = upload("face.jpg", jpeg(samples.draw("acne", skin="V", size=256)))
 HALF = upload("half.jpg", GOOD[1][:2000])
 TEXT = upload("letter.jpg", b"Dear doctor, please find attached")
+LETTER = upload("letter.png", jpeg(nonskin.draw("document", seed=0)))
 BLACK = upload("black.jpg", jpeg(np.zeros((200, 200, 3), np.uint8)))
 
 
@@ -52,6 +54,18 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.fixture
 def models(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield from use(bundle.folder.parent, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return complete_bundle(tmp_path_factory.mktemp("complete") / "tiny")
+
+
+@pytest.fixture
+def completed(complete: Bundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The models folder is one with a bundle that has everything; the data folder is empty."""
+    monkeypatch.setenv("DERM_DATA", str(complete.folder.parent))
+    yield from use(complete.folder.parent, monkeypatch)
 
 
 @pytest.fixture
@@ -84,6 +98,15 @@ def opened(*files: tuple[str, bytes, str], script: str = PAGE) -> AppTest:
 
 def html(at: AppTest) -> str:
     return "\n".join(element.proto.body for element in at.get("html"))
+
+
+def words(at: AppTest) -> str:
+    """What the page's HTML says, without its markup and with plain spaces."""
+    return re.sub(r"<[^>]+>", " ", html(at)).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def choose(at: AppTest, skin: str) -> None:
+    pills(at, "Patient's Fitzpatrick skin type").set_value(skin).run()
 
 
 def pills(at: AppTest, label: str) -> object:
@@ -156,7 +179,7 @@ def test_two_bad_files_of_three_leave_the_third(models, asked):
     assert "half" in at.error[0].value
     assert "letter" in at.error[1].value
     assert all("Traceback" not in error.value for error in at.error)
-    assert "derm-bars" in html(at)
+    assert BARS in html(at)
     assert len(asked) == 1
 
 
@@ -172,7 +195,7 @@ def test_a_hopeless_photograph_gets_advice_and_no_diagnosis(models, asked):
     at = opened(BLACK)
     assert at.warning
     assert "No diagnosis" in at.info[0].value
-    assert "derm-bars" not in html(at).partition("</style>")[2]
+    assert BARS not in html(at)
     assert asked == []
 
 
@@ -191,7 +214,7 @@ def test_a_bug_shows_a_reference_and_goes_to_the_log(models, asked, monkeypatch,
     assert "secret" not in at.error[0].value
     assert f"reference {reference[1]}" in caplog.text
     assert "secret detail" in caplog.text
-    assert "derm-bars" in html(at)
+    assert BARS in html(at)
 
 
 def test_a_damaged_model_is_one_sentence(tmp_path, monkeypatch):
@@ -261,3 +284,113 @@ def test_every_way_to_see_exists():
 
 def test_uploads_stay_in_memory():
     assert MultiPartParser.spool_max_size > images.MAX_BYTES
+
+
+def test_the_card_speaks_of_the_skin_type_that_was_chosen(completed):
+    at = opened(GOOD)
+    choose(at, "V")
+    said = words(at)
+    assert ("On skin types V–VI, this model called 66 % of 30 malignant cases malignant "
+            "(95 % interval 56 % to 71 %)") in said
+    assert "is not known: too few cases (n = 3)." in said
+    assert "0 photographs of superficial spreading melanoma on skin types V–VI were used for training, of 44" in said
+    assert html(at).count("<li class=derm-chosen>") == 2
+    assert not at.error
+
+
+def test_not_sure_shows_the_worst_group(completed):
+    said = words(opened(GOOD))
+    assert ("Skin type not stated: this model called 66 % of 30 malignant cases malignant (95 % interval 56 % to "
+            "71 %) on skin types V–VI, where it does worst") in said
+    assert "27 on I–II, 16 on III–IV, 0 on V–VI" in said
+
+
+def test_the_prediction_set_is_shown_and_pooled_openly(completed):
+    at = opened(GOOD)
+    assert "90 % prediction set: 2 conditions stay possible." in " ".join(words(at).split())
+    assert "by 330 held-out photographs of all skin types." in words(at)
+    choose(at, "VI")
+    assert "too few of them of skin types V–VI to go by those alone" in words(at)
+
+
+def test_a_set_too_large_is_no_answer(completed):
+    at = opened(GOOD)
+    choose(at, "II")  # whose own limit leaves 7 of the 8 conditions
+    assert "7 of 8 conditions stay possible" in at.error[0].value
+    assert BARS not in html(at)
+    choose(at, "Not sure")
+    assert not at.error
+
+
+def test_what_is_not_skin_gets_no_answer_unless_asked_for(completed):
+    at = opened(LETTER)
+    assert at.error[0].value == reliability.UNLIKE
+    assert BARS not in html(at)
+    assert len(pictures(at)) == 1
+    at.toggle[0].set_value(True).run()
+    assert BARS in html(at)
+    assert at.error[0].value == reliability.UNLIKE
+
+
+def test_what_is_not_skin_is_no_part_of_a_combined_reading(completed):
+    at = opened(GOOD, OTHER, LETTER)
+    assert "Combined reading of 2" in [tab.label for tab in at.tabs]
+    assert "prediction set" not in html(at).partition(BARS)[0]
+    assert words(at).count("prediction set:") == 2  # of each photograph of skin, not of their mean
+
+
+def test_a_drawn_sample_shows_both_that_it_is_declined_and_what_the_page_would_say(completed, monkeypatch):
+    monkeypatch.setattr(samples.Sample, "draw", lambda self, *, size: nonskin.draw("animal", seed=0))
+    at = opened()
+    at.session_state["source"] = "Drawn samples"
+    at.run()
+    next(button for button in at.button if (button.key or "").startswith("sample-")).click().run()
+    assert reliability.UNLIKE in [error.value for error in at.error]
+    assert BARS in html(at)
+
+
+def test_known_cases_are_named_without_pictures_where_the_data_is_not_on_disk(completed):
+    at = opened(GOOD)
+    assert [markdown.value for markdown in at.markdown].count("#### Similar known cases") == 1
+    assert words(at).count("Skin type") >= 4
+    assert len(pictures(at)) == 2
+
+
+def test_an_older_bundle_says_what_is_not_measured(models, asked):
+    at = opened(GOOD)
+    assert any(caption.value == reliability.NOT_MEASURED for caption in at.caption)
+    assert "derm models complete tiny" in at.code[0].value
+    assert "prediction set" not in words(at)
+    assert not at.error
+
+
+@pytest.mark.parametrize(("path", "size", "shown"), [
+    ("train/a.jpg", None, True), ("train/a.jpg", 7, False), ("train/none.jpg", 7, False), ("", 7, False),
+    ("../secret.jpg", None, False), ("train/letter.jpg", None, False),
+])
+def test_a_known_cases_picture_is_that_very_file_of_the_data(tmp_path, monkeypatch, path, size, shown):
+    data = tmp_path / "data"
+    (data / "train").mkdir(parents=True)
+    for target in (data / "train" / "a.jpg", tmp_path / "secret.jpg"):
+        target.write_bytes(GOOD[1])
+    (data / "train" / "letter.jpg").write_bytes(TEXT[1])
+    monkeypatch.setenv("DERM_DATA", str(data))
+    monkeypatch.setenv("DERM_CACHE", str(tmp_path / "cache"))
+    for _ in use(tmp_path, monkeypatch):
+        size = (data / path).stat().st_size if size is None else size
+        found = reliability.picture(KnownCase("a", "acne", None, path, size))
+    assert (found is not None) is shown
+
+
+@pytest.mark.parametrize(("figures", "skin", "expected"), [
+    ({}, None, "too few cases (n = 0)"),
+    ({"all": {"value": None, "low": None, "high": None, "n": 12}}, None, "too few cases (n = 12)"),
+    ({"all": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 90}}, None, "it recognised 50 % of 90 cases of keloid"),
+    ({"all": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 90}}, SkinType.IV, "too few cases (n = 0)"),
+])
+def test_the_sentence_never_gives_a_figure_that_is_not_there(complete, figures, skin, expected):
+    from dataclasses import replace
+
+    said = reliability.sentence("keloid", replace(complete, sensitivity={"keloid": figures}), skin)
+    assert expected in said.replace("\N{NO-BREAK SPACE}", " ")
+    assert "None" not in said

@@ -6,7 +6,7 @@ import streamlit as st
 
 from derm.explore import agreement
 from derm.explore.agreement import Agreement, Reading
-from derm.fairness.metrics import Figure
+from derm.fairness.figure import Figure
 from derm.ui import plots, words
 from derm.ui.components import plain
 from derm.ui.explore import exports

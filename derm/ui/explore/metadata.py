@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from derm.explore import association, counts, filters
-from derm.fairness.metrics import Figure
+from derm.fairness.figure import Figure
 from derm.ui import components, plots, words
 from derm.ui.explore import exports
 from derm.ui.explore.view import View

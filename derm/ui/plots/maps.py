@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from derm.fairness.metrics import TOO_FEW
+from derm.fairness.figure import TOO_FEW
 from derm.ui import words
 from derm.ui.plots import chart
 from derm.ui.plots.chart import MISSING, Chart, Spec

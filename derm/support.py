@@ -1,0 +1,119 @@
+"""How near a photograph is to those a model learnt from: known cases like it, and whether it is like any. Pure
+arrays: knows neither networks nor files.
+
+A photograph is seen in two views. `deep`, the network's last features as they are, tells which known cases are alike
+for the model. `middle`, features of about twice the resolution scaled to unit length, tells what kind of picture it
+is. Unlike is a photograph of which, in both views taken together, much remains outside the space that the training
+photographs span: the residual of Wang et al. 2022 (ViM, CVPR), who take it of the last features alone; there it
+misses documents and screenshots, as the other view alone misses animals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+DEEP_AXES, MIDDLE_AXES, POINT_AXES = 128, 96, 64
+DECLINED = 0.02  # share of held-out photographs of skin that may be taken for something else
+
+
+@dataclass(frozen=True)
+class Space:
+    """A centre float32 [C] and orthonormal axes float32 [d, C], the widest first, d < C."""
+
+    centre: np.ndarray
+    axes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is kept of n training photographs: the spaces of both views, what their residuals are divided by
+    (`widths` float64 [2]) and the distance above which a photograph is unlike them (`limit`); `points` float32
+    [n, k], where each photograph is along the first k axes of the `deep` space; and of each photograph what to show:
+    `image_ids`, `conditions` and relative `paths` (text), `fst` int8 (1-6, -1 for not recorded), `sizes` in bytes.
+    """
+
+    deep: Space
+    middle: Space
+    widths: np.ndarray
+    limit: float
+    points: np.ndarray
+    image_ids: np.ndarray
+    conditions: np.ndarray
+    fst: np.ndarray
+    paths: np.ndarray
+    sizes: np.ndarray
+
+
+def spaces(deep: np.ndarray, middle: np.ndarray) -> tuple[Space, Space]:
+    """The spaces that training photographs span in both views, features [n, C] and [n, C']."""
+    return _space(deep, DEEP_AXES), _space(_unit(middle), MIDDLE_AXES)
+
+
+def points(space: Space, deep: np.ndarray) -> np.ndarray:
+    """Where photographs are in the deep space, along its first axes, float64 [n, k]."""
+    return (np.asarray(deep, dtype=np.float64) - space.centre) @ space.axes[:POINT_AXES].T
+
+
+def residuals(deep_space: Space, middle_space: Space, deep: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """How far photographs lie outside the spaces in the two views, float64 [n, 2], each on a scale of its own."""
+    return np.stack([_outside(deep_space, deep), _outside(middle_space, _unit(middle))], axis=1)
+
+
+def widths(apart: np.ndarray) -> np.ndarray:
+    """How much the `residuals` [n, 2] of held-out photographs vary in each view: the middle 68 % of them."""
+    low, high = np.quantile(apart, [0.16, 0.84], axis=0)
+    return np.asarray(np.maximum(high - low, 1e-9))
+
+
+def distance(reference: Reference, deep: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """How far photographs are from the training photographs, float64 [n]: the mean over both views."""
+    apart = residuals(reference.deep, reference.middle, deep, middle)
+    return np.asarray((apart / reference.widths).mean(axis=1))
+
+
+def limit(distances: np.ndarray, *, declined: float = DECLINED) -> float:
+    """The distance that a share `declined` of held-out photographs of skin exceeds."""
+    return float(np.quantile(distances, 1 - declined, method="higher"))
+
+
+def unlike_out_of_fold(distances: np.ndarray, clusters: np.ndarray, *, folds: int = 10,
+                       seed: int = 0) -> np.ndarray:
+    """Whether each held-out photograph is unlike, bool [n], by a limit from the other folds."""
+    names, number = np.unique(clusters, return_inverse=True)
+    fold = (np.random.default_rng(seed).permutation(len(names)) % folds)[number]
+    found = np.zeros(len(distances), dtype=bool)
+    for one in np.unique(fold):
+        out = fold == one
+        found[out] = distances[out] > (limit(distances[~out]) if (~out).any() else np.inf)
+    return found
+
+
+def nearest(reference: Reference, deep: np.ndarray, *, count: int = 4) -> np.ndarray:
+    """Rows of the nearest training photographs to one photograph's `deep` features [C], nearest first."""
+    apart = np.linalg.norm(reference.points - points(reference.deep, deep[None]), axis=1)
+    return np.argsort(apart, kind="stable")[:count]
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """float32 as precise as float16, in which they are kept: what is measured now is what a reader measures."""
+    return np.asarray(values, dtype=np.float16).astype(np.float32)
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    values = np.asarray(features, dtype=np.float64)
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
+
+
+def _space(features: np.ndarray, axes: int) -> Space:
+    """The principal axes of features [n, C]: at most `axes`, and fewer than n and C."""
+    values = np.asarray(features, dtype=np.float64)
+    count = min(axes, len(values) - 1, values.shape[1] - 1)
+    _, vectors = np.linalg.eigh(np.cov(values, rowvar=False))
+    return Space(rounded(values.mean(axis=0)), rounded(vectors[:, ::-1][:, :count].T))
+
+
+def _outside(space: Space, features: np.ndarray) -> np.ndarray:
+    off = np.asarray(features, dtype=np.float64) - space.centre
+    return np.asarray(np.linalg.norm(off - off @ space.axes.T @ space.axes, axis=1))

@@ -1,0 +1,76 @@
+"""Known cases like a photograph, and whether it is like any: on made-up features."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from derm import support
+from derm.support import Reference
+
+
+def flat(n: int, *, seed: int, channels: int = 200) -> np.ndarray:
+    """Features that vary along a few directions only, far from the origin."""
+    rng = np.random.default_rng(seed)
+    directions = np.random.default_rng(channels).normal(0, 1, (5, channels))
+    return 10 + rng.normal(0, 1, (n, 5)) @ directions + rng.normal(0, 0.05, (n, channels))
+
+
+def views(n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    return flat(n, seed=seed), flat(n, seed=seed + 1000, channels=150)
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    deep, middle = views(400, seed=0)
+    near, like = support.spaces(deep, middle)
+    apart = support.residuals(near, like, *views(300, seed=1))
+    none = np.array([""] * 400, dtype=object)
+    return Reference(near, like, support.widths(apart), 1.0, support.points(near, deep), none, none,
+                     np.ones(400, np.int8), none, np.ones(400, np.int64))
+
+
+def test_what_lies_outside_in_either_view_is_far(reference):
+    limit = support.limit(support.distance(reference, *views(500, seed=2)))
+    deep, middle = views(200, seed=3)
+    assert (support.distance(reference, deep, middle) > limit).mean() == pytest.approx(0.02, abs=0.025)
+    for seen in ((deep[:, ::-1], middle), (deep, middle[:, ::-1]), (deep[:, ::-1], middle[:, ::-1])):
+        assert (support.distance(reference, *seen) > limit).mean() == 1
+
+
+def test_both_views_count_alike_whatever_their_scale():
+    deep, middle = views(300, seed=0)
+    near, like = support.spaces(deep, middle)
+    apart = support.residuals(near, like, *views(300, seed=1))
+    spread = np.quantile(apart / support.widths(apart), [0.16, 0.84], axis=0)
+    np.testing.assert_allclose(spread[1] - spread[0], 1)
+
+
+def test_the_middle_view_does_not_see_brightness(reference):
+    deep, middle = views(20, seed=4)
+    np.testing.assert_allclose(support.distance(reference, deep, 7 * middle), support.distance(reference, deep, middle))
+
+
+def test_axes_are_orthonormal_and_no_more_than_can_be():
+    deep, middle = support.spaces(*views(400, seed=0))
+    assert deep.axes.shape == (support.DEEP_AXES, 200)
+    assert middle.axes.shape == (support.MIDDLE_AXES, 150)
+    np.testing.assert_allclose(deep.axes @ deep.axes.T, np.eye(support.DEEP_AXES), atol=1e-2)
+    few, narrow = support.spaces(flat(4, seed=0), flat(100, seed=0, channels=3))
+    assert (len(few.axes), len(narrow.axes)) == (3, 2)
+
+
+def test_the_limit_of_cases_not_seen_declines_about_as_many():
+    distances = np.random.default_rng(0).gamma(9, 0.01, 2000)
+    found = support.unlike_out_of_fold(distances, np.arange(2000))
+    assert found.mean() == pytest.approx(support.DECLINED, abs=0.005)
+    assert (found == support.unlike_out_of_fold(distances, np.arange(2000))).all()
+    assert not support.unlike_out_of_fold(distances, np.zeros(2000)).any()  # one cluster: nothing to go by
+
+
+def test_nearest_first(reference):
+    deep, _ = views(400, seed=0)
+    found = support.nearest(reference, deep[7], count=5)
+    apart = np.linalg.norm(reference.points - reference.points[7], axis=1)
+    assert found[0] == 7
+    assert found.tolist() == np.argsort(apart)[:5].tolist()
