@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -42,7 +42,7 @@ def to_json(audit: Audit) -> dict[str, Any]:
         "overall": _metrics(audit.overall),
         "groups": [{"group": each.group, "n": each.n, "compared": each.compared,
                     "metrics": _metrics(each.figures)} for each in audit.groups],
-        "gaps": [_gap(gap) for gap in audit.gaps],
+        "gaps": [asdict(gap) for gap in audit.gaps],
         "worst": {name: asdict(each) for name, each in audit.worst.items()},
         "versus_rest": {name: [asdict(each) for each in some] for name, some in audit.versus.items()},
         "parity": _metrics(audit.parity),
@@ -105,12 +105,8 @@ def worst_first(audit: Audit, metric: str) -> list[GroupFigures]:
     return sorted(audit.groups, key=place)
 
 
-def _metrics(figures: Any) -> dict[str, Any]:
+def _metrics(figures: Mapping[str, Figure]) -> dict[str, Any]:
     return {name: asdict(figure) for name, figure in figures.items()}
-
-
-def _gap(gap: Gap) -> dict[str, Any]:
-    return asdict(gap)
 
 
 @dataclass(frozen=True)
@@ -136,27 +132,27 @@ class _Part:
 
 def _part(audit: Audit, metric: str) -> _Part:
     ordered = worst_first(audit, metric)
-    figures = {each.group: each.figures[metric] for each in ordered if metric in each.figures}
-    figures[_ALL] = audit.overall[metric]
-    highest = max([1.0, *(figure.high for figure in figures.values() if figure.high is not None)])
+    figures = {each.group: (each.figures[metric], each.n) for each in ordered if metric in each.figures}
+    figures[_ALL] = audit.overall[metric], audit.n
+    highest = max([1.0, *(figure.high for figure, _ in figures.values() if figure.high is not None)])
     worst = next((gap.worst for gap in audit.gaps if gap.metric == metric), None)
     return _Part(MEASURES[metric].label, MEASURES[metric].sentence,
-                 [_bar(name, figure, _WIDTH / highest, name == worst) for name, figure in figures.items()],
+                 [_bar(name, *each, _WIDTH / highest, name == worst) for name, each in figures.items()],
                  f"0 to {highest:.3g}")
 
 
-def _bar(name: str, figure: Figure, unit: float, worst: bool) -> _Bar:
+def _bar(name: str, figure: Figure, n: int, unit: float, worst: bool) -> _Bar:
     value, low, high = (None if end is None else round(max(0.0, end) * unit, 1)
                         for end in (figure.value, figure.low, figure.high))
-    return _Bar(name, f"{figure.n:,}", figure.text, worst, value, low, high)
+    return _Bar(name, f"{figure.n:,}", words.text(figure, n), worst, value, low, high)
 
 
 def _gap_row(audit: Audit, gap: Gap) -> Sequence[str]:
     adjusted = "not adjusted"
     if gap.adjusted:
         adjusted = (f"{gap.adjusted.value:.2f} {words.interval(gap.adjusted.low, gap.adjusted.high)}\n"
-                    f"n = {gap.adjusted.n:,} ({100 * gap.adjusted.coverage:.0f} % of the cases)")
-    worst, best = (f"{name}: {figure.text}\nn = {figure.n:,}" for name in (gap.worst, gap.best)
+                    f"n = {gap.adjusted.n:,} ({100 * gap.adjusted.coverage:.0f} % of cases)")
+    worst, best = (f"{name}\n{figure.text}\nn = {figure.n:,}" for name in (gap.worst, gap.best)
                    for figure in [audit.group(name).figures[gap.metric]])
     return (MEASURES[gap.metric].label, worst, best, f"{gap.value:.2f} {words.interval(gap.low, gap.high)}",
             "< 0.001" if gap.p < 0.001 else f"{gap.p:.2g}", adjusted)
@@ -209,8 +205,10 @@ th, td { text-align: left; vertical-align: top; padding: 0.8mm 4mm 0.8mm 0;
 th { font-weight: 500; color: #46566a; }
 .about th { width: 52mm; }
 .gaps { font-size: 8.5pt; }
+.gaps th { min-width: 24mm; overflow-wrap: normal; }
+.gaps th:nth-child(5) { min-width: 0; }
 .gaps td { white-space: pre; padding-right: 3mm; }
-.bars th { width: 42mm; }
+.bars th { width: 42mm; min-width: 24mm; overflow-wrap: normal; }
 .bars .n { width: 16mm; text-align: right; white-space: nowrap; }
 .bars .figure { width: 44mm; white-space: nowrap; }
 .bars tr:last-child th, .bars tr:last-child td { border-top: 0.3mm solid #8a97a6; }

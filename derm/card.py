@@ -125,7 +125,7 @@ def _point_of_care(bundle: Bundle, tables: Mapping[str, pd.DataFrame]) -> list[s
         "Measured on validation photographs with limits from other validation photographs (ten folds). In brackets"
         " Wilson's 95 % interval." if title == SPLITS["val"] else "In brackets Wilson's 95 % interval.", "",
         f"Declined as unlike the training photographs, of {per_kind} drawn pictures of each kind that is not skin:"
-        f" {drawn}. What people upload by mistake is not drawn: how often that is declined is not known from this.",
+        f" {drawn}. What people upload by mistake is not drawn: how often it is declined is not known from this.",
     ]
 
 

@@ -20,7 +20,7 @@ from derm.errors import ConfigError, DatasetError
 from derm.schema import PROBABILITY_PREFIX
 
 KEYS = ("image_id", "group_id", "split", "fst", "condition")
-_TEXT = ("image_id", "group_id", "split", "prediction_set")
+_TEXT = ("split", "prediction_set")
 _LABELS = ("condition", "predicted")
 _UNKNOWN = ("", "NA", "NaN", "nan", "None", "<NA>")  # in every column but the ids: an image may be called "NA"
 _TOLERANCE = 1e-3  # by which rounded probabilities may fail to add up to 1
@@ -117,32 +117,37 @@ def _frame(path: Path, rename: Mapping[str, str]) -> tuple[pd.DataFrame, dict[st
 
 def _keys(frame: pd.DataFrame, rename: Mapping[str, str]) -> tuple[dict[str, pd.Series], dict[str, str]]:
     """Every column but the probabilities, typed, and the slug of each name of a condition."""
-    ids = frame["image_id"] if "image_id" in frame else "row " + (frame.index + 1).astype("str").to_series(frame.index)
+    ids = frame.get("image_id", "row " + (frame.index + 1).astype("str").to_series(frame.index))
     _check_ids(ids)
-    named = pd.DataFrame({"image_id": ids})
     labels: dict[str, str] = {}
-    found: dict[str, pd.Series] = {} if "image_id" in frame else {"image_id": ids.astype("string[pyarrow]")}
+    found = {} if "image_id" in frame else {"image_id": ids.astype("string[pyarrow]")}
     for name in map(str, frame.columns):
-        if name.startswith(PROBABILITY_PREFIX):
-            continue
-        text = frame[name]
-        if name in ("image_id", "group_id"):
-            found[name] = text.replace("", None).astype("string[pyarrow]")
-            continue
-        text = text.mask(text.isin(_UNKNOWN), "")
         if name in _LABELS:
-            found[name], slugs = foreign.labels(text, rename=rename)
+            found[name], slugs = foreign.labels(_known(frame[name]), rename=rename)
             labels |= slugs
-        elif name in foreign.SCALES:
-            found |= foreign.skin_types(named.assign(**{name: text}), name)
-        elif name == "abstained":
-            found[name] = answers(named.assign(abstained=text), name, ids="image_id")
-        else:
-            found[name] = _further(text) if name not in _TEXT else text.replace("", None).astype("string[pyarrow]")
+        elif not name.startswith(PROBABILITY_PREFIX):
+            found |= _column(name, frame[name], ids)
     if "predicted" in found and found["predicted"].isna().any():
         raise DatasetError("predicted is blank in these rows; expected a condition in each. Mend or remove them",
                            list(ids[found["predicted"].isna()]))
     return found, labels
+
+
+def _column(name: str, text: pd.Series, ids: pd.Series) -> dict[str, pd.Series]:
+    """A column of text as what it is; of skin types in groups that is another column too."""
+    if name in ("image_id", "group_id"):
+        return {name: text.replace("", None).astype("string[pyarrow]")}
+    text = _known(text)
+    named = pd.DataFrame({"image_id": ids, name: text})
+    if name in foreign.SCALES:
+        return foreign.skin_types(named, name)
+    if name == "abstained":
+        return {name: answers(named, name, ids="image_id")}
+    return {name: text.replace("", None).astype("string[pyarrow]") if name in _TEXT else _further(text)}
+
+
+def _known(text: pd.Series) -> pd.Series:
+    return text.mask(text.isin(_UNKNOWN), "")
 
 
 def _check_ids(ids: pd.Series) -> None:

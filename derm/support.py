@@ -1,11 +1,11 @@
 """How near a photograph is to those a model learnt from: known cases like it, and whether it is like any. Pure
 arrays: knows neither networks nor files.
 
-A photograph is seen in two views. `deep`, the network's last features as they are, tells which known cases are alike
-for the model. `middle`, features of about twice the resolution scaled to unit length, tells what kind of picture it
-is. Unlike is a photograph of which, in both views taken together, much remains outside the space that the training
-photographs span: the residual of Wang et al. 2022 (ViM, CVPR), who take it of the last features alone; there it
-misses documents and screenshots, as the other view alone misses animals.
+A photograph is seen in two views. `deep`, the network's last features as they are, tells which known cases are
+alike for the model. `middle`, features of about twice the resolution scaled to unit length, tells what kind of
+picture it is. Unlike is a photograph of which, in both views taken together, much remains outside the space that
+the training photographs span: the residual of Wang et al. 2022 (ViM, CVPR), who take it of the last features
+alone; there it misses documents and screenshots, as the other view alone misses animals.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 DEEP_AXES, MIDDLE_AXES, POINT_AXES = 128, 96, 64
-DECLINED = 0.02  # share of held-out photographs of skin that may be taken for something else
+DECLINED = 0.03  # share of held-out photographs of skin that may be taken for something else
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Space:
 class Reference:
     """What is kept of n training photographs: the spaces of both views, what their residuals are divided by
     (`widths` float64 [2]) and the distance above which a photograph is unlike them (`limit`); `points` float32
-    [n, k], where each photograph is along the first k axes of the `deep` space; and of each photograph what to show:
-    `image_ids`, `conditions` and relative `paths` (text), `fst` int8 (1-6, -1 for not recorded), `sizes` in bytes.
+    [n, k], where each photograph is along the first k axes of the `deep` space; and what to show of each:
+    `image_ids`, `conditions`, relative `paths` (text), `fst` int8 (1-6, -1 for not recorded), `sizes` in bytes.
     """
 
     deep: Space

@@ -78,7 +78,7 @@ def results(uploads: list[Upload], bundle: Bundle, skin: SkinType | None) -> Non
 def one(reading: Reading, bundle: Bundle, skin: SkinType | None) -> None:
     """One photograph: its quality first, then what it may be beside where the model looked; or why no answer."""
     st.subheader(components.plain(reading.photo.name), anchor=False)
-    for remark in reading.remarks:
+    for remark in reading.about_photo:
         st.warning(remark, icon=":material/photo_camera:")
     if reading.diagnosis is None:
         st.image(reading.photo.pixels, width=320, alt="The photograph as uploaded")

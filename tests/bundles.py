@@ -74,9 +74,11 @@ def _by_group(*figures: tuple[float | None, int]) -> dict[str, dict[str, float |
 
 
 COMPLETED: Mapping[str, Any] = {
-    "conformal": {"level": 0.9, "limits": {"all": {"least": 0.13, "n": 330}, "I-II": {"least": 0.1, "n": 200}}},
+    "conformal": {"level": 0.9,
+                  "limits": {"all": {"least": 0.13, "n": 330}, "I-II": {"least": 0.1, "n": 200}}},
     "sensitivity": {"malignant": _by_group((0.7, 200), (0.8, 120), (0.75, 50), (0.66, 30), (None, 0)),
-                    **{name: _by_group((0.5, 60), (0.6, 40), (None, 17), (None, 3), (None, 0)) for name in CLASSES}},
+                    **{name: _by_group((0.5, 60), (0.6, 40), (None, 17), (None, 3), (None, 0))
+                       for name in CLASSES}},
     "training": {name: {"I-II": 27, "III-IV": 16, "V-VI": 0, "not recorded": 1} for name in CLASSES},
     "nonskin": {"document": {"value": 1.0, "low": 0.86, "high": 1.0, "n": 25}},
 }

@@ -7,7 +7,7 @@ import pytest
 
 from derm import card
 from derm.fairness import metrics
-from derm.fairness.figure import Figure
+from derm.fairness.figure import Figure, proportion
 from derm.registry import Bundle
 
 CLASSES = ("acne", "acne-vulgaris", "melanoma")
@@ -103,3 +103,39 @@ def test_what_is_not_known_is_left_out() -> None:
     text = markdown(counts={}, split="", citation="", environment={})
     for words in ("Photographs |", "Split", "Source", "backend", "None"):
         assert words not in text
+
+
+def declared(table: pd.DataFrame) -> pd.DataFrame:
+    """Three sets in four hold the right condition; every tenth row is declined, half of these for a large set."""
+    n = len(table)
+    right = table["condition"].to_numpy(dtype=object)
+    sets = [";".join(CLASSES) if i % 20 == 0 else right[i] if i % 4 else CLASSES[(CLASSES.index(right[i]) + 1) % 3]
+            for i in range(n)]
+    return table.assign(abstained=np.arange(n) % 10 == 0, prediction_set=pd.array(sets, dtype="string"))
+
+
+SUPPORTED: dict[str, Any] = {
+    "conformal": {"level": 0.9, "limits": {"all": {"least": 0.1, "n": 90}, "I-II": {"least": 0.1, "n": 50}}},
+    "nonskin": {"document": {"value": 1.0, "low": 0.86, "high": 1.0, "n": 25}}}
+
+
+def test_prediction_sets_and_abstention_are_told_by_group() -> None:
+    text = markdown(declared(predictions()), **SUPPORTED).split("## At the point of care")[1]
+    assert row(text, "In the set") == ["In the set", proportion(72, 90).text, *row(text, "In the set")[2:4],
+                                       "too few", "too few"]
+    assert row(text, "Limit from") == ["Limit from", "itself", "itself", "all", "all", "all"]
+    assert row(text, "Declined")[1] == proportion(9, 90).text
+    assert row(text, "Declined: set too large")[1] == proportion(5, 90).text
+    assert row(text, "Declined: unlike the training photographs")[1] == proportion(4, 90).text
+    assert "of 25 drawn pictures of each kind that is not skin: document 1.00 [0.86-1.00]" in text
+    assert "ten folds" in text
+
+
+def test_figures_are_of_every_answer_also_the_declined() -> None:
+    text = markdown(declared(predictions()), **SUPPORTED)
+    assert row(text, "n")[1] == "90"
+    assert text.split("## At the point of care")[0] == markdown().split("## Limits")[0]
+
+
+def test_an_older_bundle_has_no_such_section() -> None:
+    assert "point of care" not in markdown()

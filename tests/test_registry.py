@@ -118,6 +118,12 @@ def test_an_unknown_name_lists_those_there_are(tmp_path: Path) -> None:
     ("sha256", {"../other": "0" * 64, "model.keras": "0" * 64}, "sha256"),
     ("sha256", {"model.keras": "short"}, "sha256"),
     ("counts", {"train": "many"}, "whole numbers"),
+    ("conformal", {"level": 0.9, "limits": {}}, "one of them for all"),
+    ("conformal", {"level": 0.9, "limits": {"all": {"least": 1.5, "n": 9}}}, "one of them for all"),
+    ("conformal", {"level": 90, "limits": {"all": {"least": 0.1, "n": 9}}}, "one of them for all"),
+    ("sensitivity", {"acne": {"all": 0.5}}, "value, low, high and n"),
+    ("training", {"acne": {"I-II": -1}}, "whole numbers from 0"),
+    ("nonskin", {"document": 1.0}, "value, low, high and n"),
 ])
 def test_a_wrong_description_names_the_file_and_the_key(tmp_path: Path, key: str, value: object,
                                                         words: str) -> None:
@@ -230,3 +236,12 @@ def test_promote_cleans_up_after_a_full_disk(tmp_path: Path, monkeypatch: pytest
 def test_the_registry_loads_neither_keras_nor_pandas() -> None:
     code = "import sys, derm.registry; sys.exit(bool({'keras', 'tensorflow', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_damaged_reference_is_told_before_anything_is_opened(tmp_path: Path) -> None:
+    make(tmp_path / "a").path(registry.REFERENCE).write_bytes(b"features")
+    bundle = registry.write(tmp_path / "a", describe(tmp_path / "a"))
+    registry.check(bundle)
+    bundle.path(registry.REFERENCE).write_bytes(b"other")
+    with pytest.raises(ModelError, match=r"reference\.npz: its SHA-256"):
+        registry.check(bundle)

@@ -102,26 +102,34 @@ def _print(title: str, found: Audit, notes: Sequence[str]) -> None:
         say(f"Note: {note}")
     metrics = [name for name in found.metrics if name in found.overall]
     order = audit_report.worst_first(found, metrics[0]) if metrics else found.groups
+    say(f"{title} by {words.grouping(found)}, worst group first")
     for start in range(0, len(metrics), _SIDE_BY_SIDE):
         some = metrics[start:start + _SIDE_BY_SIDE]
-        heading = "" if start else f"{title} by {words.grouping(found)}, worst group first"
-        shown = table(escape(heading), "", "n", *(MEASURES[name].label for name in some))
+        shown = table("", "", "n", *(MEASURES[name].label for name in some))
         for each in order:
-            shown.add_row(escape(each.group), f"{each.n:,}", *(_cell(each.figures.get(name)) for name in some))
+            shown.add_row(escape(each.group), f"{each.n:,}",
+                          *(_cell(each.figures.get(name), each.n) for name in some))
         shown.add_section()
-        shown.add_row(paired.ALL, f"{found.n:,}", *(_cell(found.overall[name]) for name in some))
-        wide.print(shown)
+        shown.add_row(paired.ALL, f"{found.n:,}", *(_cell(found.overall[name], found.n) for name in some))
+        wide.print(_folded(shown, 0))
     if found.gaps:
-        wide.print(_gaps(found))
+        wide.print(_folded(_gaps(found), 1, 2))
     for sentence in words.sentences(found):
         say(f"- {sentence}")
     say(f"In brackets the {100 * found.level:g} % interval; n is what a figure is measured on.")
 
 
-def _cell(figure: Figure | None) -> str:
+def _cell(figure: Figure | None, n: int) -> str:
     if figure is None:
         return "not measured"
-    return str(figure) if figure.value is None else f"{figure.text} ({figure.n:,})"
+    return f"{words.text(figure, n)} ({'n = ' if figure.value is None else ''}{figure.n:,})"
+
+
+def _folded(shown: Table, *columns: int) -> Table:
+    """The table with these columns folded where it would be too wide: figures are not to be cut short."""
+    for number in columns:
+        shown.columns[number].no_wrap, shown.columns[number].overflow = False, "fold"
+    return shown
 
 
 def _gaps(found: Audit) -> Table:
@@ -167,19 +175,20 @@ class _Other:
         """Side by side, and what changes on the photographs of both."""
         for note in self.notes:
             say(f"Note on {self.path}: {note}")
-        shown = table(escape(f"Against {self.path}: the other model minus this one, on the photographs of both"),
-                      "", "group", "this model", "other model", "difference")
+        say(f"Against {self.path}: the other model minus this one, on the photographs of both")
+        shown = table("", "", "group", "this model", "other model", "difference")
         for change in self.changes:
             shown.add_row(MEASURES[change.metric].label, escape(change.group),
-                          *(_cell(_figure(each, change)) for each in (self.ours, self.found)), _difference(change))
-        wide.print(shown)
+                          *(_side(each, change) for each in (self.ours, self.found)), _difference(change))
+        wide.print(_folded(shown, 1))
         say(f"- The other model: {words.headline(self.found)}")
 
 
-def _figure(found: Audit, change: Change) -> Figure | None:
+def _side(found: Audit, change: Change) -> str:
     if change.group == paired.ALL:
-        return found.overall.get(change.metric)
-    return next((each.figures.get(change.metric) for each in found.groups if each.group == change.group), None)
+        return _cell(found.overall.get(change.metric), found.n)
+    group = next((each for each in found.groups if each.group == change.group), None)
+    return _cell(group.figures.get(change.metric), group.n) if group else "no such group"
 
 
 def _difference(change: Change) -> str:

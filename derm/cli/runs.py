@@ -70,10 +70,12 @@ def logs(
     """What a run said."""
     from derm import jobs
 
+    path = jobs.find(name, runs=settings().runs).folder / "log.txt"
+    place = path.stat().st_size if path.exists() else 0
     for line in jobs.log_tail(name, runs=settings().runs, lines=lines):
         say(line)
     if follow:
-        for line in _followed(name, settings().runs):
+        for line in _followed(name, path, place):
             say(line)
         say(_how(jobs.find(name, runs=settings().runs)))
 
@@ -114,15 +116,13 @@ def record(run: jobs.Run) -> dict[str, Any]:
             "folder": str(run.folder)}
 
 
-def _followed(name: str, runs: Path) -> Iterator[str]:
-    """Lines as they are written, until the run has ended."""
+def _followed(name: str, path: Path, place: int) -> Iterator[str]:
+    """Lines of the log after byte `place` as they are written, until the run has ended."""
     from derm import jobs
 
-    run = jobs.find(name, runs=runs)
-    path = run.folder / "log.txt"
-    place, rest = path.stat().st_size if path.exists() else 0, b""
+    rest = b""
     while True:
-        is_live = jobs.find(name, runs=runs).is_live
+        is_live = jobs.find(name, runs=path.parent.parent).is_live
         if path.exists():
             with path.open("rb") as file:
                 file.seek(place)

@@ -10,13 +10,13 @@ from typing import TypedDict
 import pandas as pd
 
 from derm.datasets.conditions import PARTITION3
-from derm.errors import DatasetError, first_five
+from derm.errors import ConfigError, DatasetError, first_five
 from derm.fairness import gaps, groups, measures
 from derm.fairness.cases import Cases
 from derm.fairness.cases import cases as cases_of
 from derm.fairness.figure import TOO_FEW, Figure, Sample
 from derm.fairness.gaps import Difference, Gap, Worst
-from derm.fairness.measures import LEADING, Decision
+from derm.fairness.measures import LEADING, MEASURES, Decision
 from derm.fairness.resampling import repeated
 from derm.schema import PARTITIONS, display_name
 
@@ -83,8 +83,11 @@ def audit(predictions: pd.DataFrame | Cases, *, by: str | Sequence[str] = "fst3"
           level: float = 0.95) -> Audit:
     """Audit a predictions table (`derm.predictions`) or the cases made of one, comparing groups in `metrics`.
 
-    Raises `DatasetError` for a table without truth, or without the column to group by.
+    Raises `DatasetError` for a table without truth, or without the column to group by, and `ConfigError` for a
+    measure that is none.
     """
+    if unknown := [name for name in metrics if name not in MEASURES]:
+        raise ConfigError(f"{unknown[0]!r}: no such measure; expected one of {', '.join(MEASURES)}.", "metrics")
     cases = predictions if isinstance(predictions, Cases) else to_cases(predictions)
     assigned = groups.assign(cases.table, by)
     drawn: _Drawn = {"decision": decision, "n_boot": n_boot, "seed": seed}

@@ -139,7 +139,8 @@ def _moments(values: np.ndarray, on: Answers, mix: np.ndarray) -> tuple[float, f
 
     The variance of a condition's cases is taken as if _AS_THE_GROUP more were there, as varied as the whole group:
     many conditions have a case or two, which do not show how cases vary. In simulations the intervals of gaps then
-    cover 94 to 97 %, those of means that are no proportions up to 99 %.
+    cover 94 to 97 % on average over the designs tried, single ones with few cases of each condition down to 85 %;
+    those of means that are no proportions up to 99 %.
     """
     n = np.bincount(on.truth, minlength=len(mix))
     share = np.where(n > 0, mix, 0) / mix[n > 0].sum()

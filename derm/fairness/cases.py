@@ -106,7 +106,7 @@ def cases(predictions: pd.DataFrame, *, partition3: Mapping[str, str] | None = N
     size, covered = _sets(table)
     return Cases(
         table=table, classes=classes, known=len(known), truth=truth, predicted=said,
-        p=None if p is None else np.pad(p, ((0, 0), (0, len(classes) - len(known)))),
+        p=p if p is None or len(classes) == len(known) else np.pad(p, ((0, 0), (0, len(classes) - len(known)))),
         malignant=(kinds == "malignant").to_numpy(dtype=bool, na_value=False) if placed.any() else None,
         unplaced=tuple(np.array(classes, dtype=object)[~placed]), clusters=_clusters(table),
         abstained=_abstained(table), set_size=size, covered=covered)
@@ -159,10 +159,9 @@ def _numbers(names: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
 
 
 def _kinds(classes: tuple[str, ...], partition3: Mapping[str, str] | None) -> pd.Series:
-    """The partition of each class, missing where it is not known."""
-    names = pd.Series(classes, dtype=object)
-    slugs = names if partition3 is not None else to_slug(names)[0]
-    return slugs.map(partition3 if partition3 is not None else PARTITION3).astype("string")
+    """The partition of each class, by its name as it is, else by the slug of that; missing where unknown."""
+    names, known = pd.Series(classes, dtype=object), PARTITION3 if partition3 is None else partition3
+    return names.map(known).fillna(to_slug(names)[0].map(known)).astype("string")
 
 
 def _clusters(table: pd.DataFrame) -> np.ndarray:

@@ -2,7 +2,8 @@
 condition.
 
 Knows predictions tables; not files, Keras or Streamlit. The table has `condition`, `fst` and one column
-`p:<condition>` a class; rows without a condition are left out.
+`p:<condition>` a class; rows without a condition are left out. What the model declines to answer is measured all
+the same: this is what it would have said.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ LABELS = {name: MEASURES[name].label for name in (
 def summary(predictions: pd.DataFrame, *, n_boot: int = 2000, seed: int = 0,
             level: float = 0.95) -> dict[str, Figure]:
     """Each measure of LABELS over all labelled rows, with the interval of `Sample.figure`."""
-    return _summary(cases(predictions), n_boot, seed, level)
+    return _summary(_cases(predictions), n_boot, seed, level)
 
 
 def by_skin_type(predictions: pd.DataFrame, *, n_boot: int = 2000, seed: int = 0,
                  level: float = 0.95) -> dict[str, dict[str, Figure]]:
     """`summary` of each of SKIN_TYPE_GROUPS, all of them, in that order."""
-    found = cases(predictions)
+    found = _cases(predictions)
     group = skin_type_group(found.table["fst"])
     return {name: _summary(found.where(group == name), n_boot, seed, level) for name in SKIN_TYPE_GROUPS}
 
@@ -39,7 +40,7 @@ def by_skin_type(predictions: pd.DataFrame, *, n_boot: int = 2000, seed: int = 0
 def by_condition(predictions: pd.DataFrame, *, n_boot: int = 2000, seed: int = 0,
                  level: float = 0.95) -> dict[str, dict[str, Figure]]:
     """`sensitivity` (Wilson) and `f1` (bootstrap) of each class; n is the photographs that show it."""
-    found = cases(predictions)
+    found = _cases(predictions)
     f1 = confusions.each_f1(found.truth, found.predicted, len(found.classes), n_boot=n_boot, seed=seed)
     right = found.truth[found.truth == found.predicted]
     return {name: {"sensitivity": proportion(int((right == i).sum()), f1[i].n, level=level),
@@ -61,6 +62,10 @@ def rows(groups: Mapping[str, Mapping[str, Figure]], measures: Sequence[str]) ->
     lines = [(group, f"{table[measures[0]].n:,}", *(table[name].text for name in measures))
              for group, table in groups.items()]
     return [header, *lines]
+
+
+def _cases(predictions: pd.DataFrame) -> Cases:
+    return cases(predictions.drop(columns="abstained", errors="ignore"))
 
 
 def _summary(found: Cases, n_boot: int, seed: int, level: float) -> dict[str, Figure]:

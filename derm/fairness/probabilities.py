@@ -37,7 +37,8 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray, *, clusters: np
     chance *= np.sqrt(gaps[0].units / (gaps[0].units - 1))
     sure = np.array([(np.abs(chance + factor * seen).sum(axis=1) >= value).mean() for factor in _FACTORS])
     sure[_FACTORS <= 1] = np.minimum(sure[_FACTORS <= 1], 0.97)  # the value seen is never beyond the interval
-    places = (np.arange(n_boot) + 0.5) / n_boot
+    # In the order of the bootstrap's, so that those of two groups are as independent as theirs.
+    places = (np.argsort(np.argsort(np.abs(chance + seen).sum(axis=1), kind="stable")) + 0.5) / n_boot
     return Sample(value, value * np.interp(places, np.maximum.accumulate(sure), _FACTORS), len(confidence))
 
 
@@ -49,9 +50,8 @@ def _means(values: np.ndarray, column: np.ndarray, clusters: np.ndarray | None, 
     """
     columns = int(column.max(initial=0)) + 1
     cells, n_cells = thinned(np.lexsort((values, column)))
-    sums = np.bincount(cells * (columns + 1) + column, values, n_cells * (columns + 1)).reshape(n_cells, columns + 1)
-    parts = sums / np.bincount(cells, minlength=n_cells)[:, None]
-    parts[:, columns] = 1
+    sums = np.bincount(cells * columns + column, values, n_cells * columns).reshape(n_cells, columns)
+    parts = np.column_stack([sums / np.bincount(cells, minlength=n_cells)[:, None], np.ones(n_cells)])
     found = bootstrap(kinds(cells, n_cells, clusters), parts,
                       lambda totals: {str(i): ratio(totals[:, i], totals[:, -1]) for i in range(columns)},
                       n_boot=n_boot, seed=seed)

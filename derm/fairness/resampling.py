@@ -80,7 +80,7 @@ class Replicates:
         if np.isnan(self.value) or self.units < 2 or len(drawn) < 2 or drawn.min() == drawn.max():
             return self.drawn
         below = ((drawn < self.value).mean() + (drawn <= self.value).mean()) / 2
-        bias = ndtri(np.clip(below, 1 / len(drawn), 1 - 1 / len(drawn)))
+        bias = ndtri(np.clip(below, 0.05, 0.95))  # beyond that only the most extreme replicates would be left
         moved = bias + _wide_normal(len(drawn), self.units)
         levels = ndtr(bias + moved / np.maximum(1 - self.acceleration * moved, 0.1))
         order = np.argsort(drawn, kind="stable")

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from derm.fairness.audit import Audit
 from derm.fairness.casemix import Adjusted
-from derm.fairness.figure import TOO_FEW
+from derm.fairness.figure import TOO_FEW, Figure
 from derm.fairness.gaps import Difference, Gap
 from derm.fairness.groups import JOINT
 from derm.fairness.measures import MEASURES
 
 # The darkest group of each way to group by skin, by what people call it.
 _DARK = {"fst3": ("V-VI",), "fst": ("V", "VI"), "mst": ("7-10",)}
-_SCALES = {"fst3": "FST", "fst": "FST", "mst": "Monk"}
+_SCALES = {"fst3": "FST", "fst": "FST", "mst": "Monk", "partition3": "kind"}
 _GROUPINGS = {"fst3": "skin type (FST) in three groups", "fst": "skin type (FST)", "mst": "Monk skin tone",
               "partition3": "benign, malignant or non-neoplastic"}
 _PARITY = {"equal_opportunity": "equal opportunity (sensitivity)",
@@ -56,14 +56,20 @@ def subject(metric: str) -> str:
 
 def group(audit: Audit, name: str) -> str:
     """'on FST V-VI', 'for sex F', 'on FST V-VI, sex F': a group within a sentence."""
-    scales = [_SCALES.get(by, by.removeprefix("x_").replace("_", " ")) for by in audit.by.split(JOINT)]
+    scales = [_SCALES.get(by) or by.removeprefix("x_").replace("_", " ") for by in audit.by.split(JOINT)]
     parts = [f"{scale} {part}" for scale, part in zip(scales, name.split(JOINT), strict=False)]
-    return f"{'on' if scales[0] in _SCALES.values() else 'for'} {', '.join(parts)}"
+    return f"{'on' if audit.by.split(JOINT)[0] in _DARK else 'for'} {', '.join(parts)}"
 
 
 def grouping(audit: Audit) -> str:
     """What the groups are of: 'skin type (FST), sex'."""
     return ", ".join(_GROUPINGS.get(by) or by.removeprefix("x_").replace("_", " ") for by in audit.by.split(JOINT))
+
+
+def text(figure: Figure, n: int) -> str:
+    """`figure.text` within a group of n: 'undefined' where enough are there, but none that it could be measured on
+    (the sensitivity for malignant conditions of a group without any)."""
+    return "undefined" if figure.n == 0 and n >= TOO_FEW else figure.text
 
 
 def interval(low: float, high: float) -> str:

@@ -22,42 +22,43 @@ class Cause:
     advice: str = ""
 
 
-_MEMORY = "Halve batch_size, and rate with it, or lower image_size; or end other programs; then start it anew."
+_MEMORY = ("Start a new run with half the batch_size and half the rate, or with a smaller image_size; or end other "
+           "programs and resume this one.")
 _GPU_MEMORY = Cause("The GPU ran out of memory.", _MEMORY)
 _RAM = Cause("The machine ran out of memory.", _MEMORY)
 _GPU = Cause("The GPU was lost or failed.", "Look at it with nvidia-smi, and restart the machine if it is not "
              "well; then resume the run, which goes on from its last checkpoint.")
 _DISK = Cause("The disk is full.", "Make room, by removing old runs say, then resume this one: its last "
               "checkpoint is whole.")
+# Of the device that the network is on.
+_DEVICE_MEMORY = r"RESOURCE_EXHAUSTED|ResourceExhaustedError|OOM when allocating|[Oo]ut of memory"
 # What the frameworks and the driver write. CUDA_ERROR_NO_DEVICE is not here: a machine without a GPU says it too.
 _PATTERNS = (
-    (r"CUDA_ERROR_OUT_OF_MEMORY|GPU.{0,40}out of memory|failed to allocate.{0,80}(GPU|device)", _GPU_MEMORY),
+    (r"CUDA_ERROR_OUT_OF_MEMORY|GPU.{0,40}out of memory", _GPU_MEMORY),
     (r"GPU is lost|fallen off the bus|device-side assert|cuda.{0,20}device.{0,20}unavailable|\bXid\b|"
      r"CUDA_ERROR_(ILLEGAL_|LAUNCH_|HARDWARE|MISALIGNED|ECC|NVLINK|DEVICE_UNAVAILABLE|DEINITIALIZED|CONTEXT|ASSERT)|"
      r"CUDNN_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR)", _GPU),
     (r"No space left on device|Disk quota exceeded", _DISK),
-    (r"RESOURCE_EXHAUSTED|ResourceExhaustedError|OOM when allocating|MemoryError|bad_alloc|Cannot allocate memory|"
-     r"[Oo]ut of memory", _RAM),
+    (r"MemoryError|bad_alloc|Cannot allocate memory", _RAM),
+    (_DEVICE_MEMORY, _RAM),
 )
 
 
-def of_error(error: BaseException) -> Cause:
-    """What to say of the error that ended a run."""
+def of_error(error: BaseException, *, device: str = "") -> Cause:
+    """What to say of the error that ended a run on `device` (a GPU's UUID, or "cpu")."""
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, DermError):
         return Cause(str(error))
-    known = _in_text(text)
-    if known is _RAM and re.search("GPU|CUDA|device:GPU", text):
-        return _GPU_MEMORY
-    return known or Cause(_first_line(text), "Its log says more; resuming goes on from the last checkpoint.")
+    return _in_text(text, device) or Cause(
+        _first_line(text), "Its log says more; resuming goes on from the last checkpoint.")
 
 
-def of_death(folder: Path, *, log: Path, log_from: int, kills: int) -> Cause | None:
+def of_death(folder: Path, *, log: Path, log_from: int, kills: int, device: str = "") -> Cause | None:
     """What its log since byte `log_from`, the disk and the system tell of a process that ended without a word.
 
     `kills` is `memory_kills` as it was while the process lived. None where nothing speaks for any cause.
     """
-    if found := _in_text(_tail(log, log_from)):
+    if found := _in_text(_tail(log, log_from), device):
         return found
     if memory_kills() > kills:
         return Cause("The system ended a process for lack of memory, in all likelihood this one.", _MEMORY)
@@ -73,8 +74,11 @@ def memory_kills() -> int:
     return int(found[1]) if found else 0
 
 
-def _in_text(text: str) -> Cause | None:
-    return next((cause for pattern, cause in _PATTERNS if re.search(pattern, text)), None)
+def _in_text(text: str, device: str) -> Cause | None:
+    for pattern, cause in _PATTERNS:
+        if re.search(pattern, text):
+            return _GPU_MEMORY if pattern == _DEVICE_MEMORY and device.startswith("GPU") else cause
+    return None
 
 
 def _tail(log: Path, start: int) -> str:

@@ -117,7 +117,8 @@ def stop(name: str, *, runs: Path) -> Run:
         elif _hangs(run):
             _kill(run.pid)
             status.write(run.folder, replace(
-                status.read(run.folder), state="stopped", seconds_left=None, reason="Its process hung and was ended.",
+                status.read(run.folder), state="stopped", seconds_left=None,
+                reason="Its process hung and was ended.",
                 advice="Resume it: it goes on from its last checkpoint."))
         return _seen(run.folder)
 
@@ -195,7 +196,7 @@ def _create(config: TrainConfig, runs: Path, name: str | None) -> Path:
     try:
         configs.save(config, part)
         status.write(part, Status("queued", created=time.time(), turn=_next_turn(runs), epochs=(
-            config.head_epochs + config.epochs), beat=time.monotonic()).by(os.getpid()))
+            config.head_epochs + config.epochs), beat=time.monotonic()).by(os.getpid(), own=False))
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -214,18 +215,23 @@ def _queue_again(run: Run) -> Path:
     status.write(run.folder, Status(
         "queued", created=before.created or time.time(), turn=_next_turn(run.folder.parent), epoch=run.epoch,
         epochs=run.epochs, beat=time.monotonic(), log_from=log.stat().st_size if log.exists() else 0,
-    ).by(os.getpid()))
+    ).by(os.getpid(), own=False))
     return run.folder
 
 
 def _launch(folder: Path) -> Run:
     """A process for the run, in a session of its own: it outlives this one, its terminal and its signals."""
-    with (folder / LOG).open("ab") as log:
-        process = subprocess.Popen([sys.executable, *WORKER, str(folder.resolve())], stdin=subprocess.DEVNULL,
-                                   stdout=log, stderr=log, start_new_session=True)
+    try:
+        with (folder / LOG).open("ab") as log:
+            process = subprocess.Popen([sys.executable, *WORKER, str(folder.resolve())], stdin=subprocess.DEVNULL,
+                                       stdout=log, stderr=log, start_new_session=True)
+    except OSError as error:
+        reason, advice = f"No process could be started for it: {error}.", "End other programs, then resume it."
+        status.write(folder, replace(status.read(folder), state="failed", reason=reason, advice=advice))
+        raise JobError(f"{folder.name}: {reason} {advice}") from error
     # Whoever is still there when it ends takes note, so that no dead process stays in the system's table.
     threading.Thread(target=process.wait, daemon=True).start()
-    status.write(folder, status.read(folder).by(process.pid))
+    status.write(folder, status.read(folder).by(process.pid, own=True))
     return _seen(folder)
 
 
@@ -239,7 +245,8 @@ def _seen(folder: Path) -> Run:
 
 def _hangs(run: Run) -> bool:
     """Whether its process is there but silent."""
-    return run.state == "lost" and status.read(run.folder).is_alive()
+    said = status.read(run.folder)
+    return run.state == "lost" and said.own and said.is_alive()
 
 
 def _dated(config: TrainConfig, runs: Path) -> str:

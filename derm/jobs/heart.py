@@ -5,7 +5,6 @@ Knows status.json and threads; neither what is trained nor who started it.
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import os
 import re
@@ -33,12 +32,16 @@ class Stopped(Exception):
     """The run was asked to stop and has written its checkpoint."""
 
 
+class Held(JobError):
+    """Another process is the run."""
+
+
 class Heart:
     """`with Heart(folder) as heart`: this process is the run in `folder`, and nobody else may be.
 
     The block's end is the run's: "finished", "stopped" after `Stopped` or an interrupt, "failed" after anything
-    else, which is passed on. A wish to stop comes to the main thread as SIGTERM, but for what is done `gently`.
-    `own_process`: nothing but the run goes on here, so that a process that does not stop in time may be ended.
+    else, which is passed on. `own_process`: nothing but the run goes on here. A wish to stop then comes to the
+    main thread as SIGTERM, but for what is done `gently`, and a process that does not stop in time is ended.
     """
 
     def __init__(self, folder: Path, *, state: str = "running", own_process: bool = False,
@@ -53,13 +56,13 @@ class Heart:
         self._told = self._tick()
         self.status = Status(state, created=before.created or now, turn=before.turn, epoch=before.epoch,
                              epochs=before.epochs, log_from=before.log_from, updated=now, beat=self._told,
-                             kills=causes.memory_kills()).by(os.getpid())
+                             kills=causes.memory_kills()).by(os.getpid(), own=True)
 
     def __enter__(self) -> Heart:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise JobError(f"{self.folder}: another process is at work on this run; stop that first.") from None
+            raise Held(f"{self.folder}: another process is at work on this run; stop that first.") from None
         for part in self.folder.iterdir():
             if _LITTER.fullmatch(part.name):
                 part.unlink(missing_ok=True)
@@ -77,9 +80,14 @@ class Heart:
         elif isinstance(error, Stopped | KeyboardInterrupt):
             self._end("stopped", advice=f"Resume it: it goes on after epoch {self.status.epoch}.")
         else:
-            cause = causes.of_error(error)
+            cause = causes.of_error(error, device=self.status.device)
             self._end("failed", reason=cause.reason, advice=cause.advice)
         self._lock.release()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the block has ended."""
+        return self._closed.is_set()
 
     @property
     def is_asked(self) -> bool:
@@ -132,9 +140,9 @@ class Heart:
             if self.is_asked:
                 asked_at = self._tick() if asked_at is None else asked_at
                 self.status = replace(self.status, state="stopping")
-                if not self._gentle and not interrupted:
+                if self._own_process and not self._gentle and not interrupted:
                     interrupted = True
-                    _thread.interrupt_main(signal.SIGTERM)
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
                 if self._own_process and self._tick() - asked_at > _PATIENCE:
                     self._end("stopped", reason="It did not come to a checkpoint in time.",
                               advice="Resume it: it goes on from the checkpoint before.")

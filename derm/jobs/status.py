@@ -29,15 +29,17 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 class Status:
     """The keys of status.json.
 
-    `pid`, `born` and `boot` are the process; `beat` is the monotonic time of its last sign of life and `updated`
-    the clock's; `turn` its place in the queue; `log_from` where in the log this attempt begins; `kills` how many
-    processes the system had ended for lack of memory by then. `seconds_left` is None until it is known.
+    `pid`, `born` and `boot` are the process, `own` if it is the run's and not that of its starter; `beat` is the
+    monotonic time of its last sign of life and `updated` the clock's; `turn` its place in the queue; `log_from`
+    where in the log this attempt begins; `kills` how many processes the system had ended for lack of memory by
+    then. `seconds_left` is None until it is known.
     """
 
     state: str
     pid: int = 0
     born: float = 0.0
     boot: str = ""
+    own: bool = False
     created: float = 0.0
     turn: int = 0
     doing: str = ""
@@ -52,9 +54,9 @@ class Status:
     reason: str = ""
     advice: str = ""
 
-    def by(self, pid: int) -> Status:
+    def by(self, pid: int, *, own: bool) -> Status:
         """The same, said by the process `pid`."""
-        return replace(self, pid=pid, born=_born(pid) or 0.0, boot=_boot())
+        return replace(self, pid=pid, born=_born(pid) or 0.0, boot=_boot(), own=own)
 
     def is_alive(self) -> bool:
         """Whether that very process is there."""
@@ -106,7 +108,8 @@ def _gone(folder: Path, status: Status, *, asked: bool) -> Status:
     if asked:
         return replace(status, state="stopped", reason="It ended before it could write a checkpoint.",
                        advice="Resume it: it goes on from the checkpoint before.")
-    if cause := causes.of_death(folder, log=folder / LOG, log_from=status.log_from, kills=status.kills):
+    if cause := causes.of_death(folder, log=folder / LOG, log_from=status.log_from, kills=status.kills,
+                                device=status.device):
         return replace(status, state="failed", reason=cause.reason, advice=cause.advice)
     return replace(status, state="lost", reason="Its process ended without a word: it was killed, or the machine "
                    "went down.", advice="Resume it: it goes on from its last checkpoint.")

@@ -18,7 +18,8 @@ from types import FrameType
 
 from derm.errors import DermError
 from derm.jobs import control, turns
-from derm.jobs.heart import Heart, Stopped
+from derm.jobs.heart import Heart, Held, Stopped
+from derm.jobs.status import LOG
 from derm.settings import settings
 
 Train = Callable[..., Path]
@@ -27,11 +28,18 @@ Train = Callable[..., Path]
 def work(folder: Path, *, say: Callable[[str], None] = print, train: Train | None = None) -> Path:
     """Train the run in `folder`, created or queued anew, in this process; returns the folder, a bundle.
 
-    Raises `Stopped` when it was asked to stop, and whatever ends the training; status.json tells in any case.
+    Raises `Stopped` when it was asked to stop, and whatever ends the training; status.json and the log tell of it.
     """
-    with (Heart(folder, state="queued", own_process=True) as heart, _stopped_by_signals(heart),
-          turns.taken(heart, locks=settings().cache / "locks", say=say)):
-        return (train or _train)(folder, heart=heart, say=say)
+    heart = Heart(folder, state="queued", own_process=True)
+    with _stopped_by_signals(heart), heart:
+        try:
+            with turns.taken(heart, locks=settings().cache / "locks", say=say):
+                return (train or _train)(folder, heart=heart, say=say)
+        except (Stopped, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            _log(folder, error)
+            raise
 
 
 def main(arguments: Sequence[str], *, train: Train | None = None) -> int:
@@ -42,13 +50,20 @@ def main(arguments: Sequence[str], *, train: Train | None = None) -> int:
         work(folder, say=_silent, train=train)
     except (Stopped, KeyboardInterrupt):
         return 0
-    except DermError as error:
+    except Held as error:
         print(f"derm: {error}", file=sys.stderr)
         return 1
     except BaseException:
-        traceback.print_exc()
-        return 1
+        return 1  # the log says it
     return 0
+
+
+def _log(folder: Path, error: BaseException) -> None:
+    """The error at the end of the log: a sentence for the user's, where it happened for ours."""
+    known = isinstance(error, DermError)
+    text = f"derm: {error}\n" if known else "".join(traceback.format_exception(error))
+    with contextlib.suppress(OSError), (folder / LOG).open("a", encoding="utf-8") as log:
+        log.write(text)
 
 
 def _train(folder: Path, *, heart: Heart, say: Callable[[str], None]) -> Path:
@@ -65,7 +80,7 @@ def _silent(text: str) -> None:
 def _stopped_by_signals(heart: Heart) -> Iterator[None]:
     """Ctrl-C or a shutdown of the machine asks the run to stop; what comes after that interrupts it."""
     def heard(number: int, frame: FrameType | None) -> None:
-        if heart.is_asked:
+        if heart.is_asked and not heart.is_over:
             raise KeyboardInterrupt
         heart.ask()
 

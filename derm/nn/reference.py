@@ -134,7 +134,7 @@ def read(bundle: Bundle) -> Reference | None:
 
 
 def packed(reference: Reference) -> bytes:
-    """The reference as the content of an .npz file, numbers as float16; the same reference gives the same bytes."""
+    """The reference as the content of an .npz file, numbers as float16; the same one gives the same bytes."""
     held = {"limit": np.array(reference.limit), "widths": reference.widths,
             "points": reference.points.astype(np.float16), "fst": reference.fst, "sizes": reference.sizes}
     for name in _SPACES:
@@ -155,18 +155,19 @@ def packed(reference: Reference) -> bytes:
 def _unpacked(held: Mapping[str, np.ndarray]) -> Reference:
     deep, middle = (Space(*(held[f"{name}_{part}"].astype(np.float32) for part in ("centre", "axes")))
                     for name in _SPACES)
-    ids, conditions, paths = (np.array(held[name].tobytes().decode().split("\n"), dtype=object) for name in _TEXTS)
+    ids, conditions, paths = (np.array(held[name].tobytes().decode().split("\n"), dtype=object)
+                              for name in _TEXTS)
     points = held["points"].astype(np.float32)
     lengths = {len(points), len(held["fst"]), len(held["sizes"]), len(ids), len(conditions), len(paths)}
     fits = points.shape[1] == len(deep.axes[:support.POINT_AXES]) and held["widths"].shape == (2,)
     if len(lengths) > 1 or not fits or not float(held["limit"]) > 0:
         raise ValueError("its parts do not fit each other")
-    return Reference(deep, middle, held["widths"], float(held["limit"]), points, ids, conditions, held["fst"], paths,
-                     held["sizes"])
+    return Reference(deep, middle, held["widths"], float(held["limit"]), points, ids, conditions, held["fst"],
+                     paths, held["sizes"])
 
 
 def _reference(predictor: Predictor, material: Material) -> Reference:
-    """Of at most MOST training photographs, decoded as for an answer; widths and limit are still to be measured."""
+    """Of at most MOST training photographs, decoded as for an answer; without the widths and the limit."""
     rows = material.train.rows
     if len(rows) > MOST:
         rows = rows.sample(MOST, random_state=0).sort_index()

@@ -62,7 +62,7 @@ class RunLog:
 
     def doing(self, what: str) -> None:
         """Say what goes on, such as "training"."""
-        self.heart.tell(doing=what, epoch=len(self.history), epochs=self.epochs)
+        self.heart.tell(doing=what, epoch=len(self.history), epochs=self.epochs, seconds_left=None)
 
     def epoch(self, row: Mapping[str, Any], *, seconds_left: float) -> None:
         """Record a finished epoch everywhere."""

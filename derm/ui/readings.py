@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from derm.nn.predict import Predictor
 
 SHOWN = 1024  # longest side, in pixels, of what is shown and put into reports
+UNLIKE = ("No answer: this picture is unlike the photographs of skin that the model learnt from. Is it a "
+          "photograph of the finding itself, close and in plain light?")
 _STORE = "readings"
 _log = logging.getLogger(__name__)
 
@@ -49,9 +51,14 @@ class Reading:
     drawn: bool = False
 
     @property
-    def remarks(self) -> tuple[str, ...]:
+    def about_photo(self) -> tuple[str, ...]:
         """What to say of the photograph before its result, a sentence each."""
         return (*self.quality.problems, *self.photo.notices)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The same, and what a report must not leave out: that there should have been no answer."""
+        return (*self.about_photo, *([UNLIKE] if self.diagnosis and self.diagnosis.unlike else []))
 
 
 @dataclass(frozen=True)

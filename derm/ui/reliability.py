@@ -19,14 +19,13 @@ from derm.schema import FST_GROUPS, Diagnosis, KnownCase, SkinType, display_name
 from derm.settings import settings
 from derm.ui import components, theme
 from derm.ui.charts import percent
+from derm.ui.readings import UNLIKE
 
 MALIGNANT = "malignant"
 ALL = conformal.ALL
 NOT_MEASURED = ("For this model prediction sets, known cases and how well it does on each condition and skin type "
                 "have not been measured. Whoever runs this app can have it done:")
-UNLIKE = ("No answer: this picture is unlike the photographs of skin that the model learnt from. Is it a "
-          "photograph of the finding itself, close and in plain light?")
-_SIDE = 148  # pixels of a known case's picture; two beside each other on a telephone
+_SIDE = 132  # pixels of a known case's picture: all four in a row, two on a telephone
 Figures = Mapping[str, Mapping[str, Any]]
 
 
@@ -56,8 +55,8 @@ def prediction_set(diagnosis: Diagnosis, bundle: Bundle, skin: SkinType | None) 
         return
     names = "".join(f"<li>{escape(display_name(name))}</li>" for name in held)
     count = "one condition stays" if len(held) == 1 else f"{len(held)} conditions stay"
-    st.html(f'<div class="derm-set"><p><strong>{_level(bundle)} prediction set:</strong> {count} possible. '
-            f"{escape(measured_on(bundle, skin))}</p><ul>{names}</ul></div>")
+    st.html(f'<div class="derm-set"><p><strong>{_level(bundle)} prediction set:</strong> {count} possible.</p>'
+            f'<ul>{names}</ul><p class="derm-rest">{escape(measured_on(bundle, skin))}</p></div>')
 
 
 def measured_on(bundle: Bundle, skin: SkinType | None) -> str:
@@ -87,14 +86,14 @@ def card(diagnosis: Diagnosis, bundle: Bundle, skin: SkinType | None) -> None:
 def sentence(leading: str, bundle: Bundle, skin: SkinType | None) -> str:
     """How well the model does on malignant conditions and on the leading one, on this skin: for a clinician."""
     start = f"On {_skin(skin.group)}" if skin else "Skin type not stated"
-    parts = []
+    parts, worst = [], ""
     if MALIGNANT in bundle.sensitivity:
-        group, figure = _chosen(bundle.sensitivity[MALIGNANT], skin)
+        worst, figure = _chosen(bundle.sensitivity[MALIGNANT], skin)
         parts.append(_said(figure, "this model called {value} of {n} malignant cases malignant ({interval})",
                            "how many malignant cases it calls malignant is not known: {few}")
-                     + ("" if skin else f" on {_skin(group)}, where it does worst"))
+                     + _where(worst, skin))
     group, figure = _chosen(bundle.sensitivity.get(leading, {}), skin)
-    where = "" if skin or group == ALL else f" on {_skin(group)}, where it does worst"
+    where = " there, again its worst" if not skin and worst == group != ALL else _where(group, skin)
     name = _small(leading)
     parts.append(_said(figure, f"it recognised {{value}} of {{n}} cases of {name} ({{interval}})",
                        f"how often it recognises {name} is not known: {{few}}") + where)
@@ -155,6 +154,11 @@ def _chosen(figures: Figures, skin: SkinType | None) -> tuple[str, Mapping[str, 
     return group, figures.get(group, none)
 
 
+def _where(group: str, skin: SkinType | None) -> str:
+    """Which group a figure is of, where the patient's skin type does not say so already."""
+    return "" if skin or group == ALL else f" on {_skin(group)}, where it does worst"
+
+
 def _said(figure: Mapping[str, Any], measured: str, unknown: str) -> str:
     if figure["value"] is None:
         return unknown.format(few=_few(figure))
@@ -181,10 +185,10 @@ def _row(group: str, figure: Mapping[str, Any], *, chosen: bool) -> str:
     else:
         said = f"{percent(value)} ({100 * low:.0f}–{100 * high:.0f}\N{NO-BREAK SPACE}%), n\N{NO-BREAK SPACE}=" \
                f"\N{NO-BREAK SPACE}{figure['n']:,}"
-        bar = (f'<i style="left: {100 * low:.1f}%; width: {100 * (high - low):.1f}%"></i>'
-               f'<b style="left: {100 * value:.1f}%"></b>')
+        bar = (f'<div class="derm-range" aria-hidden="true"><i style="left: {100 * low:.1f}%; '
+               f'width: {100 * (high - low):.1f}%"></i><b style="left: {100 * value:.1f}%"></b></div>')
     return (f'<li{" class=derm-chosen" if chosen else ""}><div class="derm-row"><span>{_dashed(group)}</span>'
-            f'<span>{escape(said)}</span></div><div class="derm-range" aria-hidden="true">{bar}</div></li>')
+            f'<span>{escape(said)}</span></div>{bar}</li>')
 
 
 def _label(case: KnownCase) -> str:

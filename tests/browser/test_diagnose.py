@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from derm import nonskin
 from derm.ui.heatmaps import CAPTION
+from tests.browser.conftest import serve
+from tests.bundles import complete_bundle
 
 LABELS = ".derm-name, .derm-percent, [data-variant=pills], .derm-legend li"
 
@@ -85,3 +89,41 @@ def test_the_keyboard_reaches_the_skin_types(visit, photographs):
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('.st-key-skin_type [aria-checked=true]').innerText === 'VI'")
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory):
+    """The address of an app whose model declines, has prediction sets and knows cases."""
+    folder = tmp_path_factory.mktemp("complete")
+    complete_bundle(folder / "models" / "tiny")
+    with serve(folder, DERM_MODELS=str(folder / "models"), DERM_DATA=str(folder / "none")) as address:
+        yield address
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_the_reliability_card_follows_the_skin_type(visit, complete, photographs, artefacts, width, scheme):
+    page = visit(width=width, scheme=scheme, at=complete)
+    read(page, photographs["light"])
+    page.get_by_text("Skin type not stated").wait_for()
+    page.get_by_role("radio", name="V", exact=True).click()
+    page.get_by_text("On skin types V–VI, this model called 66 % of 30 malignant cases malignant").wait_for()
+    assert page.locator(".derm-chosen").count() == 2
+    page.get_by_text("prediction set:").wait_for()
+    page.get_by_text("Similar known cases").wait_for()
+    assert page.locator(".derm-case").count() == 4
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
+    page.set_viewport_size({"width": width, "height": page.evaluate(
+        "document.querySelector('[data-testid=stMain]').scrollHeight")})
+    page.wait_for_timeout(500)
+    page.screenshot(path=artefacts / f"diagnose-reliability-{width}-{scheme}.png")
+
+
+def test_a_document_gets_no_answer_unless_asked_for(visit, complete, tmp_path):
+    Image.fromarray(nonskin.draw("document", seed=0)).save(tmp_path / "letter.png")
+    page = visit(width=390, at=complete)
+    drop(page, tmp_path / "letter.png")
+    page.get_by_text("No answer: this picture is unlike").wait_for()
+    assert page.locator("ol.derm-bars").count() == 0
+    page.get_by_text("Show what the model computed all the same").click()
+    page.locator("ol.derm-bars").first.wait_for()
+    assert page.get_by_text("No answer: this picture is unlike").count() == 1

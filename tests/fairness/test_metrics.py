@@ -144,3 +144,9 @@ def test_rows_state_n_once() -> None:
     assert found == [("", "n", "Accuracy", "Expected calibration error"),
                      ("V-VI", "24", "0.50 [0.30-0.70]", "0.10 [0.05-0.20]"),
                      ("I-II", "3", "too few", "too few")]
+
+
+def test_what_is_declined_is_measured_all_the_same() -> None:
+    table = predictions(60)
+    declined = table.assign(abstained=[True, False] * 30)
+    assert metrics.summary(declined, n_boot=20) == metrics.summary(table, n_boot=20)

@@ -56,3 +56,10 @@ def test_no_case_has_no_mean_and_no_error() -> None:
     nothing = np.zeros(0)
     assert np.isnan(mean(nothing, n_boot=3).value)
     assert np.isnan(calibration_error(nothing, nothing.astype(bool), n_boot=3).value)
+
+
+def test_replicates_of_two_groups_are_independent() -> None:
+    rng = np.random.default_rng(2)
+    a, b = (calibration_error(rng.uniform(0.5, 1, 200), rng.random(200) < 0.6, seed=(0, group)).drawn
+            for group in (0, 1))
+    assert abs(np.corrcoef(a, b)[0, 1]) < 0.1

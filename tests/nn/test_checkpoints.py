@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,38 @@ def test_the_last_two_are_kept(tmp_path):
         checkpoints.save(tmp_path, checkpoint(epoch))
     assert names(tmp_path) == ["00009", "00010"]
     assert checkpoints.latest(tmp_path).epoch == 10
+
+
+def test_one_within_an_epoch_comes_after_the_epoch_before(tmp_path):
+    for epoch, step in ((9, 0), (9, 30), (9, 120), (10, 0), (10, 5)):
+        checkpoints.save(tmp_path, replace(checkpoint(epoch), step=step))
+        found = checkpoints.latest(tmp_path)
+        assert (found.epoch, found.step) == (epoch, step)
+    assert len(names(tmp_path)) == 2
+
+
+def test_an_unfinished_one_does_not_push_out_a_finished_one(tmp_path):
+    checkpoints.save(tmp_path, checkpoint(1))
+    (tmp_path / "00001.0000007").mkdir()
+    checkpoints.save(tmp_path, checkpoint(2))
+    assert names(tmp_path) == ["00001", "00002"]
+
+
+@pytest.mark.parametrize("file", [".state.npz", "meta.json", "COMPLETE"])
+def test_a_full_disk_leaves_those_before_and_nothing_else(tmp_path, monkeypatch, file):
+    checkpoints.save(tmp_path, checkpoint(1))
+    real = checkpoints._flush
+
+    def full(open_file: object) -> None:
+        if Path(open_file.name).name == file:
+            raise OSError(28, "No space left on device")
+        real(open_file)
+
+    monkeypatch.setattr(checkpoints, "_flush", full)
+    with pytest.raises(OSError, match="No space"):
+        checkpoints.save(tmp_path, checkpoint(2))
+    assert names(tmp_path) == ["00001"]
+    assert checkpoints.latest(tmp_path).epoch == 1
 
 
 def test_one_without_its_marker_does_not_count(tmp_path):

@@ -144,7 +144,8 @@ def test_training_counts_have_their_zeros():
 def test_the_file_is_small(predictor):
     """6,000 cases of a network with 2,048 channels stay below two megabytes."""
     rng = np.random.default_rng(0)
-    n, ids = reference.MOST, np.array([f"{i:032x}" for i in rng.integers(2**62, size=reference.MOST)], dtype=object)
+    n = reference.MOST
+    ids = np.array([f"{i:032x}" for i in rng.integers(2**62, size=n)], dtype=object)
     deep = support.Space(rng.normal(size=2048), rng.normal(size=(support.DEEP_AXES, 2048)))
     middle = support.Space(rng.normal(size=1024), rng.normal(size=(support.MIDDLE_AXES, 1024)))
     points = rng.normal(size=(n, support.POINT_AXES))

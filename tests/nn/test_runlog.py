@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from derm.jobs.heart import Heart
 from derm.nn import runlog
 from derm.nn.runlog import RunLog
 
@@ -35,7 +36,8 @@ def said() -> list[str]:
 
 @pytest.fixture
 def log(tmp_path: Path, said: list[str]) -> RunLog:
-    return RunLog(tmp_path, 21, say=said.append, clock=Clock())
+    clock = Clock()
+    return RunLog(Heart(tmp_path, clock=clock, tick=clock), 21, say=said.append, clock=clock, tick=clock)
 
 
 def progress(run: Path) -> list[dict[str, object]]:
@@ -83,17 +85,19 @@ def test_an_epoch_goes_to_every_file_and_the_console(log, tmp_path, said):
 
 
 def test_status_says_where_the_run_is(log, tmp_path):
-    log.status("running")
+    log.doing("training")
     log.epoch(ROW, seconds_left=20)
     status = json.loads((tmp_path / "status.json").read_text())
-    assert status == {"state": "running", "pid": os.getpid(), "epoch": 1, "epochs": 21, "seconds_left": 20,
-                      "updated": 1000.0, "message": ""}
-    log.status("failed", message="the disk is full")
-    assert json.loads((tmp_path / "status.json").read_text())["message"] == "the disk is full"
+    expected = {"state": "running", "pid": os.getpid(), "epoch": 1, "epochs": 21, "seconds_left": 20,
+                "updated": 1000.0, "doing": "training", "reason": ""}
+    assert {key: status[key] for key in expected} == expected
+    log.clock.now += 5
+    log.step(epoch=2, step=1, steps=10, loss=1.0, rate=50.0, seconds_left=12.0)
+    assert json.loads((tmp_path / "status.json").read_text())["seconds_left"] == 12.0
 
 
 @pytest.mark.parametrize("write", [
-    lambda log: log.status("finished"), lambda log: runlog.write_history(log.run / "history.csv", [ROW, ROW]),
+    lambda log: log.doing("finishing"), lambda log: runlog.write_history(log.run / "history.csv", [ROW, ROW]),
 ], ids=["status.json", "history.csv"])
 def test_a_kill_while_writing_leaves_the_old_file_whole(log, tmp_path, monkeypatch, write):
     log.epoch(ROW, seconds_left=20)
@@ -112,11 +116,12 @@ def test_a_kill_while_writing_leaves_the_old_file_whole(log, tmp_path, monkeypat
 def test_steps_are_told_every_few_seconds(log, tmp_path):
     for step in range(1, 11):
         log.clock.now += 1
-        log.step(epoch=1, step=step, steps=10, loss=1.23456, rate=55.55)
+        log.step(epoch=1, step=step, steps=10, loss=1.23456, rate=55.55,
+                 seconds_left=9.6)
     lines = progress(tmp_path)
     assert [line["step"] for line in lines] == [1, 4, 7, 10]
     assert lines[0] == {"time": 1001.0, "kind": "step", "epoch": 1, "step": 1, "steps": 10, "loss": 1.2346,
-                        "images_per_second": 55.5}
+                        "images_per_second": 55.5, "seconds_left": 10}
 
 
 @pytest.mark.parametrize(("seconds", "text"), [

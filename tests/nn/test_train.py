@@ -17,6 +17,7 @@ import pytest
 
 from derm import registry, samples
 from derm.errors import ConfigError, DermError, JobError, ModelError
+from derm.jobs.heart import Stopped
 from derm.nn import config as configs
 from derm.nn import train
 from derm.nn.config import TrainConfig
@@ -148,7 +149,7 @@ def test_resume_after_the_data_changed_is_refused(tmp_path):
     samples.write_dataset(tmp_path / "data2", seed=5)
     root.rename(tmp_path / "old")
     (tmp_path / "data2").rename(root)
-    with pytest.raises(DermError, match="data changed"):
+    with pytest.raises(DermError, match=r"data changed since the run run was started: \d+ photographs? .* \("):
         train.resume(run)
 
 
@@ -165,6 +166,35 @@ def test_a_killed_run_resumes_as_if_nothing_had_happened(drawn_root, tmp_path, w
     assert [row["epoch"] for row in history(run)] == ["1", "2", "3", "4"]
     for ours, theirs in zip(history(run), history(peaceful), strict=True):
         assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-3)
+        assert ours["learning_rate"] == theirs["learning_rate"]
+
+
+def test_a_run_stopped_within_an_epoch_resumes_as_if_nothing_had_happened(drawn_root, tmp_path, monkeypatch):
+    """Stopped after the second step of the first epoch of fine-tuning, and the first of the last."""
+    run, peaceful = tmp_path / "stopped", tmp_path / "peaceful"
+    config = tiny(drawn_root, epochs=2, steps_per_epoch=4)
+    train.start(config, run=peaceful, say=lambda _: None)
+    real = train._StepLog.on_train_batch_end
+
+    def asked(log: train._StepLog, batch: int, logs: object = None) -> None:
+        if (log._epoch, log.done) in ((2, 1), (3, 0)) and not resumed(log):
+            log._trainer.heart.ask()
+        real(log, batch, logs)
+
+    def resumed(log: train._StepLog) -> bool:
+        return log._first > 0
+
+    monkeypatch.setattr(train._StepLog, "on_train_batch_end", asked)
+    with pytest.raises(Stopped):
+        train.start(config, run=run, say=lambda _: None)
+    assert json.loads((run / "status.json").read_text())["state"] == "stopped"
+    assert [path.name for path in sorted((run / "checkpoints").iterdir())] == ["00001", "00001.0000002"]
+    with pytest.raises(Stopped):
+        train.resume(run, say=lambda _: None)
+    train.resume(run, say=lambda _: None)
+    for ours, theirs in zip(history(run), history(peaceful), strict=True):
+        assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-3)
+        assert float(ours["val_loss"]) == pytest.approx(float(theirs["val_loss"]), rel=1e-3)
         assert ours["learning_rate"] == theirs["learning_rate"]
 
 

@@ -293,7 +293,8 @@ def test_the_card_speaks_of_the_skin_type_that_was_chosen(completed):
     assert ("On skin types V–VI, this model called 66 % of 30 malignant cases malignant "
             "(95 % interval 56 % to 71 %)") in said
     assert "is not known: too few cases (n = 3)." in said
-    assert "0 photographs of superficial spreading melanoma on skin types V–VI were used for training, of 44" in said
+    assert ("0 photographs of superficial spreading melanoma on skin types V–VI were used for training, "
+            "of 44 in all.") in said
     assert html(at).count("<li class=derm-chosen>") == 2
     assert not at.error
 
@@ -324,12 +325,14 @@ def test_a_set_too_large_is_no_answer(completed):
 
 def test_what_is_not_skin_gets_no_answer_unless_asked_for(completed):
     at = opened(LETTER)
-    assert at.error[0].value == reliability.UNLIKE
+    assert at.error[0].value == readings.UNLIKE
     assert BARS not in html(at)
     assert len(pictures(at)) == 1
     at.toggle[0].set_value(True).run()
+    kept = next(iter(at.session_state["readings"].values()))
+    assert kept.remarks[-1] == readings.UNLIKE  # so that a report says it too
     assert BARS in html(at)
-    assert at.error[0].value == reliability.UNLIKE
+    assert at.error[0].value == readings.UNLIKE
 
 
 def test_what_is_not_skin_is_no_part_of_a_combined_reading(completed):
@@ -345,7 +348,7 @@ def test_a_drawn_sample_shows_both_that_it_is_declined_and_what_the_page_would_s
     at.session_state["source"] = "Drawn samples"
     at.run()
     next(button for button in at.button if (button.key or "").startswith("sample-")).click().run()
-    assert reliability.UNLIKE in [error.value for error in at.error]
+    assert readings.UNLIKE in [error.value for error in at.error]
     assert BARS in html(at)
 
 
@@ -394,3 +397,13 @@ def test_the_sentence_never_gives_a_figure_that_is_not_there(complete, figures, 
     said = reliability.sentence("keloid", replace(complete, sensitivity={"keloid": figures}), skin)
     assert expected in said.replace("\N{NO-BREAK SPACE}", " ")
     assert "None" not in said
+
+
+def test_the_same_worst_group_is_named_once(complete):
+    from dataclasses import replace
+
+    worst = {"I-II": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 90}}
+    both = replace(complete, sensitivity={"malignant": worst, "keloid": worst})
+    said = reliability.sentence("keloid", both, None)
+    assert said.count("on skin types I–II, where it does worst") == 1
+    assert said.endswith("there, again its worst.")

@@ -34,7 +34,7 @@ def panel(view: View) -> None:
 def said(sentence: str) -> str:
     """A sentence of `derm.fairness.words` as pages print it: dashes, minus signs, n and p that stay with their
     number."""
-    dashed = re.sub(r"(?<=\d)-(?=\d)", f"{_JOINED}–{_JOINED}", words.dashed(sentence))
+    dashed = re.sub(r"(?<=\d)-(?=\d)", f"{_JOINED}–{_JOINED}", words.dashed(sentence).replace("partition3 ", ""))
     dashed = re.sub(r"(?<![\w-])-(?=\d)", "−", dashed)
     return re.sub(r"\b([np]) ([=<]) (?=\d)", "\\1\N{NO-BREAK SPACE}\\2\N{NO-BREAK SPACE}", dashed)
 

@@ -7,8 +7,7 @@ import streamlit as st
 
 from derm.fairness.figure import TOO_FEW, Sample
 from derm.fairness.measures import MEASURES
-from derm.ui import figures, plots, scores
-from derm.ui.components import plain
+from derm.ui import components, figures, plots, scores
 from derm.ui.fairness import computed, pictures
 from derm.ui.fairness.view import View
 
@@ -50,8 +49,7 @@ def _table(view: View) -> None:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", row_height=46,
                      height=46 * len(rows) + 38,
                      column_config={"Measure": st.column_config.TextColumn(pinned=True)})
-        for name in names:
-            st.caption(f"**{plain(MEASURES[name].label)}**: {plain(MEASURES[name].sentence)}")
+        components.sentences([f"{MEASURES[name].label}: {MEASURES[name].sentence}" for name in names])
 
 
 def _cell(sample: Sample | None, *, share: bool) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from derm.datasets import Dataset
+from derm.errors import DermError
 from derm.schema import SkinType, display_name
 from derm.ui import words
 from derm.ui.components import plain
@@ -21,6 +21,7 @@ from derm.ui.explore.view import View as Pictures
 from derm.ui.fairness.computed import Marks
 from derm.ui.fairness.view import Source, View
 
+_MOST = 0.5  # of the ids: single ones may be alike by chance
 _ROWS = 200  # of a list; the whole is in the file that made it
 
 
@@ -49,15 +50,17 @@ def _panel(view: View, chosen: np.ndarray, title: str, key: str, marks: Marks, c
 
 
 def found(source: Source) -> Pictures | None:
-    """The data set on disk that the cases are of: that with the model's fingerprint, else one with their ids."""
-    ids = set(source.cases.table["image_id"])
+    """The data set on disk that the cases are of: one with pictures that has most of their ids."""
+    ids = source.cases.table["image_id"]
     for choice in datasets.choices():
         if choice.adapter == datasets.COUNTS:
             continue
-        known = datasets.whole(choice)
-        if known.dataset.fingerprint == source.fingerprint or (
-                not source.fingerprint and _overlap(known.dataset, ids)):
-            return known if known.pictures else None
+        try:
+            known = datasets.whole(choice)
+        except DermError:  # Explore says what is wrong with it
+            continue
+        if known.pictures and ids.isin(known.dataset.table["image_id"]).mean() > _MOST:
+            return known
     return None
 
 
@@ -72,10 +75,6 @@ def near(source: Source) -> frozenset[str] | None:
     others = set(table.loc[table["split"].ne("test").fillna(True) & ~table["image_id"].isin(ids), "image_id"])
     return frozenset(mine for one, other in (("image_a", "image_b"), ("image_b", "image_a"))
                      for mine in pairs.loc[pairs[one].isin(ids) & pairs[other].isin(others), one])
-
-
-def _overlap(dataset: Dataset, ids: set[str]) -> bool:
-    return bool(dataset.table["image_id"].isin(ids).any())
 
 
 def _rows(view: View, chosen: np.ndarray, marks: Marks) -> pd.DataFrame:

@@ -73,8 +73,8 @@ def opened(offer: Offer) -> Source | None:
     except DatasetError as error:
         problem = _CONSOLE.sub("", str(error))
     if problem:
-        st.error(f"{plain(problem[0].upper() + problem[1:])} Below you can say which column is which.",
-                 icon=":material/report:")
+        problem = problem[0].upper() + problem[1:].rstrip(".")
+        st.error(f"{plain(problem)}. Below you can say which column is which.", icon=":material/report:")
     elif found and found.notes:
         st.markdown("**How this file was read**")
         components.sentences([_CONSOLE.sub("", note) for note in found.notes])

@@ -84,7 +84,7 @@ def _of_bundle(stamp: str, *, _bundle: Bundle) -> Source:
     return Source(key=_bundle.name, name=_bundle.name, version=_bundle.version, digest=_digest(stamp),
                   cases=cases(judged, partition3=_bundle.partition3),
                   unlabelled=int(judged["condition"].isna().sum()), notes=(),
-                  partition3={**PARTITION3, **_bundle.partition3}, fingerprint=_bundle.data_fingerprint)
+                  partition3={**PARTITION3, **_bundle.partition3})
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the file …")
@@ -99,7 +99,7 @@ def _of_file(key: str, title: str, rename: tuple[tuple[str, str], ...], renormal
     said = found.table[["condition", "partition3"]].dropna() if "partition3" in found.table else None
     return Source(key=key, name=title.removesuffix(_YOURS), version="",
                   digest=_digest(f"{key} {rename} {renormalise}"), cases=found,
-                  unlabelled=len(loaded.table) - len(found), notes=loaded.notes, fingerprint="",
+                  unlabelled=len(loaded.table) - len(found), notes=loaded.notes,
                   partition3={**PARTITION3, **({} if said is None else dict(said.to_numpy()))})
 
 

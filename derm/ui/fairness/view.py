@@ -19,8 +19,8 @@ from derm.ui.figures import Origin
 class Source:
     """One model's predictions. `key` stands in addresses and, with a hash of what was read, in caches as `digest`.
 
-    `version` is '' where the file does not say; `fingerprint` is that of the data set, '' for a file; `notes` are
-    sentences on how it was read; `partition3` says benign / malignant / non-neoplastic of conditions.
+    `version` is '' where the file does not say; `notes` are sentences on how it was read; `partition3` says which
+    conditions are benign, malignant or non-neoplastic.
     """
 
     key: str
@@ -31,7 +31,6 @@ class Source:
     unlabelled: int
     notes: tuple[str, ...]
     partition3: Mapping[str, str]
-    fingerprint: str
 
     @property
     def title(self) -> str:

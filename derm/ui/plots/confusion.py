@@ -5,7 +5,7 @@ Draws what derm.fairness counted; counts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -16,6 +16,7 @@ from derm.ui import scores, words
 from derm.ui.plots import chart
 from derm.ui.plots.chart import Chart, Spec
 
+_NAMED = 5  # columns that have room for a name
 PAIR = "pair"  # the selection that a click on a cell makes
 _NONE, _FEW = "0: none", f"Under {TOO_FEW}: too few"
 _STEPS = (0.2, 0.4, 0.6, 0.8)
@@ -70,7 +71,8 @@ def confusion_map(cells: pd.DataFrame, *, group: str) -> Chart:
     `cells` is that of `derm.fairness.matrices.confusion`: where a row has too few cases its counts have no shade.
     A click on a cell is the selection PAIR: truth and predicted.
     """
-    rows = [{**_names(line), "n": f"{line.n:,}", "text": f"{line.n:,}" if line.n else "",
+    names = _names(cells)
+    rows = [{**names(line), "n": f"{line.n:,}", "text": f"{line.n:,}" if line.n else "",
              "share": words.share(line.share) or "too few to say", "of": f"{line.n:,} of {line.of:,}",
              "interval": words.interval(line.low, line.high), **_shade(line.share if line.n else None)}
             for line in chart.lines(cells)]
@@ -87,12 +89,13 @@ def difference_map(cells: pd.DataFrame, *, groups: tuple[str, str]) -> Chart:
     `cells` is that of `derm.fairness.matrices.difference`; strong shades are more than chance would give.
     """
     first, second = (scores.group(group) for group in groups)
+    names = _names(cells)
     rows = []
     for line in chart.lines(cells):
         apart = None if pd.isna(line.value) else float(line.value)
         sure = apart is not None and (line.low > 0 or line.high < 0)
         tone = _tone(apart, sure=sure)
-        rows.append({**_names(line), "n": f"{line.of_a:,} and {line.of_b:,}", "text": _signed(apart),
+        rows.append({**names(line), "n": f"{line.of_a:,} and {line.of_b:,}", "text": _signed(apart),
                      "points": "too few to compare" if apart is None else
                      f"{_signed(apart) or '0'} points ({_points(line.low)} to {_points(line.high)})",
                      "tone": tone, "ink": _INKS_OF[tone]})
@@ -114,9 +117,18 @@ def _cell(line: Any) -> dict[str, Any]:
             "said": words.share(line.sensitivity), "interval": words.interval(line.low, line.high), "n": f"{n:,}"}
 
 
-def _names(line: Any) -> dict[str, Any]:
-    return {"label": display_name(line.truth), "name": display_name(line.truth), "truth": line.truth,
-            "called": display_name(line.predicted), "predicted": line.predicted}
+def _names(cells: pd.DataFrame) -> Callable[[Any], dict[str, Any]]:
+    """How a cell's row and column are called; many columns by the numbers of their rows, to fit any width."""
+    number = {name: i for i, name in enumerate(cells["predicted"].unique(), 1)}
+
+    def names(line: Any) -> dict[str, Any]:
+        called, truth = display_name(line.predicted), display_name(line.truth)
+        few = len(number) <= _NAMED
+        return {"label": truth if few else f"{truth} {number[line.truth]}", "name": truth, "truth": line.truth,
+                "head": called if few else str(number[line.predicted]), "called": called,
+                "predicted": line.predicted}
+
+    return names
 
 
 def _square(description: str, rows: list[dict[str, Any]], tip: list[Spec], sentence: str) -> Spec:
@@ -127,11 +139,12 @@ def _square(description: str, rows: list[dict[str, Any]], tip: list[Spec], sente
                                     "value": chart.LINE},
                          "strokeWidth": {"condition": {"param": PAIR, "empty": False, "value": 3},
                                          "value": {"expr": "datum.truth === datum.predicted ? 1.6 : 0.5"}}}}
-    figure = {"mark": {"type": "text", "aria": False, "fontSize": {"expr": "width < 330 ? 8 : 11"}},
+    size = {"expr": "width < 330 && length(datum.head) < 3 ? 8 : 11"}
+    figure = {"mark": {"type": "text", "aria": False, "fontSize": size},
               "encoding": {"text": chart.text("text"),
                            "color": {"field": "ink", "type": "nominal", "scale": None}}}
-    x = chart.nominal("called", axis={"orient": "top", "labelAngle": -60, "labelAlign": "left",
-                                      "labelBaseline": "middle", "labelOverlap": False, "title": "Called"})
+    x = chart.nominal("head", axis={"orient": "top", "labelAngle": 0, "labelOverlap": False, "title": "Called",
+                                    "labelFontSize": {"expr": "width < 330 ? 9 : 12"}})
     return chart.layered(description, [rect, figure], rows, step=24, encoding={"x": x, "y": chart.labels()},
                          params=[{"name": PAIR, "select": {"type": "point", "fields": ["truth", "predicted"]},
                                   "views": ["cells"]}])
