@@ -22,8 +22,8 @@ class Cause:
     advice: str = ""
 
 
-_MEMORY = ("Start a new run with half the batch_size and half the rate, or with a smaller image_size; or end other "
-           "programs and resume this one.")
+_MEMORY = ("Start a new run with half the batch_size and half the rate, or with a smaller image_size; or end "
+           "other programs and resume this one.")
 _GPU_MEMORY = Cause("The GPU ran out of memory.", _MEMORY)
 _RAM = Cause("The machine ran out of memory.", _MEMORY)
 _GPU = Cause("The GPU was lost or failed.", "Look at it with nvidia-smi, and restart the machine if it is not "

@@ -68,14 +68,13 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
         for name, values in found.items()], ignore_index=True)
     # A bundle travels: it knows its data by name and fingerprint, not by a folder of one machine.
     configs.save(replace(config, data=""), run)
-    judged = table[table["split"] == ("test" if "test" in found else "val")]
-    described = _describe(config, material, run, temperature, metrics.figures(judged))
+    described = _describe(config, material, run, temperature)
     return _leave(described, Predictor(described, network), material, table)
 
 
 def complete(old: registry.Bundle, *, data: Path | None) -> registry.Bundle:
     """Add to a finished bundle what it lacks for the point of care (see `derm.nn.reference`), from the data it was
-    trained on (default: the settings'); its network and its figures stay as they are.
+    trained on (default: the settings'); its network and the probabilities it gave stay as they are.
 
     Raises `DatasetError` if that is other data or was split otherwise, `ModelError` if the network does not answer
     as recorded.
@@ -104,7 +103,8 @@ def _leave(described: registry.Bundle, predictor: Predictor, material: Material,
            table: pd.DataFrame) -> registry.Bundle:
     """Write what only the network and its data can tell, the card and bundle.json, into the bundle's folder."""
     held = reference.measure(predictor, material, table)
-    described = replace(described, **held.keys)
+    judged = table[table["split"] == ("test" if "test" in material.held_out else "val")]
+    described = replace(described, figures=metrics.figures(judged), **held.keys)
     text = card.markdown(described, held.predictions, ece_before=_ece_before(table, described))
     # All is measured before the first file is touched.
     atomic.write_bytes(described.path(registry.REFERENCE), reference.packed(held.reference))
@@ -121,8 +121,7 @@ def _ece_before(table: pd.DataFrame, described: registry.Bundle) -> Figure:
     return metrics.summary(predictions.table(val, classes=described.classes, probabilities=raw))["ece"]
 
 
-def _describe(config: TrainConfig, material: Material, run: Path, temperature: float,
-              figures: dict[str, dict[str, float | int | None]]) -> registry.Bundle:
+def _describe(config: TrainConfig, material: Material, run: Path, temperature: float) -> registry.Bundle:
     dataset = material.dataset
     now = datetime.now(UTC)
     counts = {"train": len(material.train.labels)}
@@ -134,7 +133,7 @@ def _describe(config: TrainConfig, material: Material, run: Path, temperature: f
         data_name=dataset.name, data_fingerprint=dataset.fingerprint, licence=dataset.source.licence,
         citation=dataset.source.citation, intended_use=INTENDED_USE,
         keras_version=keras.__version__, code_version=derm.__version__,
-        figures=figures, counts=counts, environment=_environment(),
+        figures={}, counts=counts, environment=_environment(),
         split=f"by {configs.LISTS['split_file']}" if config.split_file else config.split)
 
 

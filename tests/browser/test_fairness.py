@@ -75,8 +75,8 @@ def test_a_bar_opens_its_cases(visit, app):
     page.locator("[data-testid=stVegaLiteChart] path[aria-roledescription=bar]").first.click()
     page.get_by_text("The mistakes first").wait_for()
     page.get_by_role("img", name="picture").first.wait_for()
-    page.get_by_role("button", name="Show").first.click()
-    page.get_by_role("button", name="Record").first.click()
+    page.get_by_role("button", name="Show", exact=True).first.click()
+    page.get_by_role("button", name="Record", exact=True).first.click()
     page.get_by_role("dialog").get_by_text("Skin type").first.wait_for()
 
 

@@ -6,6 +6,7 @@ What an address says is not trusted: Streamlit drops what is not among a widget'
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -87,7 +88,8 @@ def _decision(source: Source) -> Decision:
         format_func=_threshold, help="By the leading condition, or once the probabilities of all malignant "
                                      "conditions together reach this much.")
     below = st.select_slider(
-        "No answer when", range(100), key="abstain", bind="query-params", disabled=fixed, format_func=_below,
+        "No answer when", range(100), key="abstain", bind="query-params", disabled=fixed,
+        format_func=partial(_below, declines=bool(source.cases.abstained.any())),
         help="Cases whose leading condition is less probable get no answer; only the abstention rate counts them.")
     return Decision() if fixed else Decision(threshold / 100 if threshold and not _unplaced(source) else None,
                                              below / 100)
@@ -101,8 +103,12 @@ def _threshold(percent: int) -> str:
     return "if it leads" if percent == _LEADS else f"from {percent} %"
 
 
-def _below(percent: int) -> str:
-    return "never" if percent == 0 else f"under {percent} % sure"
+def _below(percent: int, *, declines: bool) -> str:
+    """`declines`: the model itself left some cases without an answer."""
+    unsure = f"under {percent} % sure"
+    if declines:
+        return f"it declines, or {unsure}" if percent else "the model declines"
+    return unsure if percent else "never"
 
 
 def _known(near: frozenset[str] | None) -> str:
