@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from derm import conformal
-from derm.fairness import metrics
+from derm.fairness import metrics, probabilities
 from derm.fairness.figure import TOO_FEW, Figure, proportion
 from derm.fairness.groups import SKIN_TYPE_GROUPS, skin_type_group
 from derm.registry import Bundle
@@ -123,7 +123,7 @@ def _point_of_care(bundle: Bundle, tables: Mapping[str, pd.DataFrame]) -> list[s
         "",
         *_table(list(zip(labels, *columns, strict=True))), "",
         "Measured on validation photographs with limits from other validation photographs (ten folds). In brackets"
-        " Wilson's 95 % interval." if title == SPLITS["val"] else "In brackets Wilson's 95 % interval.", "",
+        " the 95 % interval." if title == SPLITS["val"] else "In brackets the 95 % interval.", "",
         f"Declined as unlike the training photographs, of {per_kind} drawn pictures of each kind that is not skin:"
         f" {drawn}. What people upload by mistake is not drawn: how often it is declined is not known from this.",
     ]
@@ -133,10 +133,10 @@ def _declared(name: str, table: pd.DataFrame, bundle: Bundle) -> tuple[str, ...]
     """One group's column: its name and n, coverage and size of its sets, whose limit, and what was declined."""
     n, declined = len(table), table["abstained"].to_numpy(dtype=bool)
     sets = [text.split(";") for text in table["prediction_set"]]
-    size = np.array([len(held) for held in sets])
+    size = np.array([len(held) for held in sets], dtype=np.float64)
     covered = sum(condition in held for condition, held in zip(table["condition"], sets, strict=True))
     large = 2 * size > len(bundle.classes)
-    return (name, f"{n:,}", proportion(covered, n).text, f"{size.mean():.1f}" if n >= TOO_FEW else "too few",
+    return (name, f"{n:,}", proportion(covered, n).text, probabilities.mean(size).figure().text,
             "itself" if name in bundle.conformal["limits"] or name == "All" else "all", *(
                 proportion(int(count), n).text for count in
                 (declined.sum(), large.sum(), (declined & ~large).sum())))
