@@ -94,6 +94,7 @@ def list_runs(runs: Path) -> list[Run]:
     """Every run under `runs`, the newest first."""
     folders = {path.parent for file in (status.FILE, configs.CONFIG) for path in runs.glob(f"*/{file}")}
     found = [_seen(folder) for folder in folders if not folder.name.startswith(".")]
+    found = [run for run in found if run.created]  # the others were removed meanwhile
     return sorted(found, key=lambda run: (run.created, run.name), reverse=True)
 
 
@@ -236,8 +237,9 @@ def _launch(folder: Path) -> Run:
 
 
 def _seen(folder: Path) -> Run:
-    said = status.judged(folder)
-    created = said.created or (folder / configs.CONFIG).stat().st_mtime
+    said, created = status.judged(folder), 0.0
+    with contextlib.suppress(OSError):
+        created = said.created or (folder / configs.CONFIG).stat().st_mtime
     return Run(name=folder.name, folder=folder, state=said.state, pid=said.pid, created=created, doing=said.doing,
                epoch=said.epoch, epochs=said.epochs, seconds_left=said.seconds_left, device=said.device,
                reason=said.reason, advice=said.advice)

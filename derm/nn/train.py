@@ -24,6 +24,7 @@ from derm.nn import architecture, backbones, checkpoints, finish, learner, pipel
 from derm.nn import config as configs
 from derm.nn.config import TrainConfig, data_folder
 from derm.nn.material import Material, prepare
+from derm.nn.steps import StepLog
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,9 @@ class _Trainer:
             self.learner = learner.Learner(
                 self.network, config,
                 pipeline.class_weights(train.labels, len(material.classes), config.imbalance))
+        # Left to build it, `fit` would take a batch for that, and with JAX begin the epoch at the one after.
+        self.learner({"image": keras.KerasTensor((None, *train.pixels.shape[1:]), "uint8"),
+                      "target": keras.KerasTensor((None, len(material.classes)), "float32")})
 
     def run_all(self) -> None:
         """Every epoch that is left."""
@@ -163,7 +167,8 @@ class _Trainer:
                                      seed=self.config.seed, epoch=epoch)
         batches = pipeline.Batches(self.material.train.pixels, self.targets, order[self.step:])
         began = time.perf_counter()
-        steps = _StepLog(self, epoch + 1)
+        steps = StepLog(self.log, epoch=epoch + 1, first=self.step, steps=self.steps,
+                        batch=self.config.batch_size, after=lambda pace: self._seconds_left(epoch + 1, pace))
         # The order is the epoch's own, shuffled already: `fit` would use the process's random state.
         loss = self.learner.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[steps]).history["loss"][-1]
         trained = time.perf_counter() - began
@@ -180,7 +185,7 @@ class _Trainer:
         # History first in memory, then the checkpoint, then the visible files: a kill in between
         # leaves a checkpoint that knows its own history.
         self._save(epoch + 1, [*self.log.history, row])
-        self.log.epoch(row, seconds_left=self.seconds_left(epoch + 1, row["seconds"]))
+        self.log.epoch(row, seconds_left=self._seconds_left(epoch + 1, row["seconds"]))
 
     def _stop(self, epoch: int, step: int, loss: float) -> None:
         """Keep what the steps of an unfinished epoch have brought, and end the run."""
@@ -244,38 +249,12 @@ class _Trainer:
                    if getattr(layer, "seed_generator", None) is not None]
         return [self.learner.augment_seeds.state, *dropout]
 
-    def seconds_left(self, done: int, seconds: float) -> float:
+    def _seconds_left(self, done: int, seconds: float) -> float:
         """Epochs left at the pace of the last one. Fine-tuning also goes backwards through the trunk, which
         costs about twice the forward pass again, so seen from the head's phase it counts three times."""
         head_left = max(self.config.head_epochs - done, 0)
         rest = self.log.epochs - done - head_left
         return seconds * (head_left + rest * (3 if done < self.config.head_epochs else 1))
-
-
-class _StepLog(keras.callbacks.Callback):
-    """Tells the run log how far an epoch is, and ends it when the run is asked to stop."""
-
-    def __init__(self, trainer: _Trainer, epoch: int) -> None:
-        super().__init__()
-        self._trainer, self._epoch, self._first = trainer, epoch, trainer.step
-        self.done = trainer.step
-        self._began = time.perf_counter()
-        self._warm = 0.0
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """After each step."""
-        trainer, now = self._trainer, time.perf_counter()
-        self.done += 1
-        fresh = self.done - self._first
-        # The first step compiles the network: it says nothing about the others.
-        self._warm = self._warm or now
-        pace = (now - self._warm) / (fresh - 1) if fresh > 1 else now - self._began
-        left = pace * (trainer.steps - self.done) + trainer.seconds_left(self._epoch, pace * trainer.steps)
-        trainer.log.step(epoch=self._epoch, step=self.done, steps=trainer.steps,
-                         loss=float((logs or {}).get("loss", float("nan"))),
-                         rate=fresh * trainer.config.batch_size / (now - self._began), seconds_left=left)
-        if trainer.heart.is_asked:
-            self.model.stop_training = True
 
 
 class _policy:

@@ -267,6 +267,20 @@ def test_remove(runs, config):
         jobs.find("one", runs=runs)
 
 
+def test_a_run_that_is_removed_while_the_others_are_listed(runs, config, monkeypatch):
+    for name in ("one", "two"):
+        jobs.create(config, name=name, runs=runs)
+    real = status.judged
+
+    def slow(folder: Path) -> status.Status:
+        if folder.name == "one" and folder.exists():
+            shutil.rmtree(folder)
+        return real(folder)
+
+    monkeypatch.setattr(status, "judged", slow)
+    assert [run.name for run in jobs.list_runs(runs)] == ["two"]
+
+
 @pytest.mark.parametrize("name", [
     "; rm -rf", "../x", "x" * 300, "", ".", "..", "/tmp/x", "-x", "a\nb", "a\0b", "é"])
 def test_a_name_that_cannot_be_one(runs, config, name):

@@ -21,6 +21,7 @@ from derm.jobs.heart import Stopped
 from derm.nn import config as configs
 from derm.nn import train
 from derm.nn.config import TrainConfig
+from derm.nn.steps import StepLog
 from derm.settings import PROJECT
 
 TINY = {"backbone": "baseline", "weights": "none", "image_size": 32, "head_epochs": 1, "epochs": 3,
@@ -174,17 +175,14 @@ def test_a_run_stopped_within_an_epoch_resumes_as_if_nothing_had_happened(drawn_
     run, peaceful = tmp_path / "stopped", tmp_path / "peaceful"
     config = tiny(drawn_root, epochs=2, steps_per_epoch=4)
     train.start(config, run=peaceful, say=lambda _: None)
-    real = train._StepLog.on_train_batch_end
+    real = StepLog.on_train_batch_end
 
-    def asked(log: train._StepLog, batch: int, logs: object = None) -> None:
-        if (log._epoch, log.done) in ((2, 1), (3, 0)) and not resumed(log):
-            log._trainer.heart.ask()
+    def asked(log: StepLog, batch: int, logs: object = None) -> None:
+        if (log.epoch, log.done) in ((2, 1), (3, 0)) and not log.first:
+            log._log.heart.ask()
         real(log, batch, logs)
 
-    def resumed(log: train._StepLog) -> bool:
-        return log._first > 0
-
-    monkeypatch.setattr(train._StepLog, "on_train_batch_end", asked)
+    monkeypatch.setattr(StepLog, "on_train_batch_end", asked)
     with pytest.raises(Stopped):
         train.start(config, run=run, say=lambda _: None)
     assert json.loads((run / "status.json").read_text())["state"] == "stopped"
