@@ -110,6 +110,7 @@ def test_the_reliability_card_follows_the_skin_type(visit, complete, photographs
     assert page.locator(".derm-chosen").count() == 2
     page.get_by_text("prediction set:").wait_for()
     page.get_by_text("Similar known cases").wait_for()
+    page.locator(".derm-case").nth(3).wait_for()
     assert page.locator(".derm-case").count() == 4
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
     page.set_viewport_size({"width": width, "height": page.evaluate(
