@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from derm.jobs import status
 from derm.settings import PROJECT, settings
 from tests.predictions import bundle, foreign, made_up
+from tests.runs import run
 
 PAGE = str(PROJECT / "pages" / "fairness.py")
 WAIT = 60
@@ -176,13 +179,10 @@ def test_the_report_of_a_bundle_says_date_version_n_and_missingness(folder: Path
 
 
 def test_a_run_that_goes_on_appears_and_goes(folder: Path) -> None:
-    run = folder / "runs" / "20260101-live"
-    run.mkdir(parents=True)
-    status = {"state": "running", "pid": 1, "epoch": 0, "epochs": 9, "seconds_left": None, "updated": time.time()}
-    (run / "status.json").write_text(json.dumps(status), encoding="utf-8")
+    live = run(folder / "runs" / "20260101-live")
     at = opened()
     assert "Training now" in said(at)
-    (run / "status.json").write_text(json.dumps(status | {"state": "finished"}), encoding="utf-8")
+    status.write(live, replace(status.read(live), state="finished"))
     assert "Training now" not in said(at.run())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from derm.ui.fairness.sources import Offer
 from derm.ui.fairness.view import Rules, Source, View
 from derm.ui.plots import Compared
 from tests.predictions import bundle, foreign, made_up
+from tests.runs import run
 
 RULES = Rules("fst3", "accuracy", Decision(), 20, False, False)
 
@@ -139,33 +139,24 @@ def test_sentences_are_printed_with_dashes() -> None:
         "0.61 [0.48–0.73] on FST V–VI, n = 56: difference 0.17 [−0.03 to 0.31]; p < 0.001.")
 
 
-def run(folder: Path, *, state: str = "running", updated: float = 1000.0, history: bool = True) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "status.json").write_text(json.dumps({"state": state, "pid": 1, "epoch": 2, "epochs": 9,
-                                                    "seconds_left": 90.0, "updated": updated}), encoding="utf-8")
-    if history:
-        (folder / "history.csv").write_text(
-            "epoch,macro_f1,f1_I-II,f1_III-IV,f1_V-VI,n_I-II,n_III-IV,n_V-VI\n"
-            "1,0.2,0.2,0.3,,40,30,0\n2,0.3,0.3,0.4,,40,30,0\n", encoding="utf-8")
-    return folder
-
-
-@pytest.mark.parametrize(("given", "now", "found"), [
-    ({}, 1010.0, True), ({"state": "finishing"}, 1010.0, True), ({"history": False}, 1010.0, True),
-    ({"state": "finished"}, 1010.0, False), ({"state": "stopped"}, 1010.0, False), ({}, 9999.0, False)])
-def test_only_runs_that_go_on_are_shown(tmp_path: Path, given: dict[str, object], now: float, found: bool) -> None:
-    run(tmp_path / "20260101-run", **given)
-    assert [one.name for one in training.live(tmp_path, now=now)] == ["20260101-run"] * found
+@pytest.mark.parametrize(("state", "found"), [("running", True), ("queued", False), ("finished", False),
+                                              ("stopped", False), ("failed", False)])
+def test_only_runs_that_go_on_are_shown(tmp_path: Path, state: str, found: bool) -> None:
+    run(tmp_path / "20260101-run", state=state)
+    assert [one.name for one in training.live(tmp_path)] == ["20260101-run"] * found
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"state": "running"}'])
 def test_a_status_half_there_is_no_error(tmp_path: Path, text: str) -> None:
     (run(tmp_path / "a") / "status.json").write_text(text, encoding="utf-8")
-    assert training.live(tmp_path, now=1010.0) == []
+    assert training.live(tmp_path) == []
+
+
+def test_before_the_first_epoch_there_is_no_history(tmp_path: Path) -> None:
+    assert training.history(run(tmp_path / "a", history=False)).empty
 
 
 def test_a_runs_history_has_no_zero_for_what_was_not_measured(tmp_path: Path) -> None:
-    run(tmp_path / "a")
-    history = training.live(tmp_path, now=1010.0)[0].history
+    history = training.history(run(tmp_path / "a"))
     assert set(history["group"]) == {"I-II", "III-IV", "V-VI"}
     assert history[history["group"] == "V-VI"]["value"].isna().all()
