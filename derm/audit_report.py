@@ -17,9 +17,9 @@ from derm.fairness import words
 from derm.fairness.audit import Audit, GroupFigures
 from derm.fairness.figure import TOO_FEW, Figure
 from derm.fairness.gaps import Gap
+from derm.fairness.groups import ALL
 from derm.fairness.measures import MEASURES
 
-_ALL = "all"
 _WIDTH = 160  # of a bar drawn at its full scale
 
 
@@ -55,7 +55,7 @@ def csv(audit: Audit) -> bytes:
     and adjusted for condition mix, then each group against the rest. UTF-8; what has no value is empty."""
     rows: list[dict[str, Any]] = [
         {"kind": "figure", "group": name, "metric": metric, **asdict(figure)}
-        for name, figures in [*((each.group, each.figures) for each in audit.groups), (_ALL, audit.overall)]
+        for name, figures in [*((each.group, each.figures) for each in audit.groups), (ALL, audit.overall)]
         for metric, figure in figures.items()]
     for gap in audit.gaps:
         ends = {"group": gap.worst, "against": gap.best, "metric": gap.metric}
@@ -92,6 +92,11 @@ def html(audit: Audit, *, source: Source, created: date) -> str:
         gaps=[_gap_row(audit, gap) for gap in audit.gaps],
         parts=[_part(audit, name) for name in first],
         further=[_part(audit, name) for name in measured if name not in first], too_few=TOO_FEW)
+
+
+def one_vs_rest(found: Mapping[str, Mapping[str, Figure]]) -> list[dict[str, Any]]:
+    """The figures of one condition, by group, in the shape that `to_json` gives those of groups."""
+    return [{"group": group, "metrics": _metrics(figures)} for group, figures in found.items()]
 
 
 def worst_first(audit: Audit, metric: str) -> list[GroupFigures]:
@@ -133,7 +138,7 @@ class _Part:
 def _part(audit: Audit, metric: str) -> _Part:
     ordered = worst_first(audit, metric)
     figures = {each.group: (each.figures[metric], each.n) for each in ordered if metric in each.figures}
-    figures[_ALL] = audit.overall[metric], audit.n
+    figures[ALL] = audit.overall[metric], audit.n
     highest = max([1.0, *(figure.high for figure, _ in figures.values() if figure.high is not None)])
     worst = next((gap.worst for gap in audit.gaps if gap.metric == metric), None)
     return _Part(MEASURES[metric].label, MEASURES[metric].sentence,

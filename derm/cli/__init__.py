@@ -86,6 +86,7 @@ def audit(
         "--map", metavar="THEIRS=OURS", help="What a column or a label is called; may be repeated.")] = None,
     renormalise: Annotated[bool, typer.Option("--renormalise", help="Divide probabilities by their sum.")] = False,
     metric: Annotated[list[str] | None, typer.Option(help="Compare this measure only; may be repeated.")] = None,
+    condition: Annotated[str | None, typer.Option(help="Also measure this condition against all others.")] = None,
     max_gap: Annotated[float | None, typer.Option(
         min=0, max=1, help="Exit with status 2 if a gap's lower bound exceeds this.")] = None,
     as_json: Json = False,
@@ -100,8 +101,8 @@ def audit(
 
     raise typer.Exit(auditing.run(
         predictions, by=by or ["fst3"], against=against, rename=rename or [], renormalise=renormalise,
-        metrics=metric or [], max_gap=max_gap, as_json=as_json, html=html, csv=csv, model=model,
-        version=model_version))
+        metrics=metric or [], condition=condition, max_gap=max_gap, as_json=as_json, html=html, csv=csv,
+        model=model, version=model_version))
 
 
 @models_app.callback()

@@ -18,25 +18,30 @@ from derm.audit_report import Source
 from derm.cli.console import errors, say, table, wide
 from derm.errors import ConfigError, DatasetError
 from derm.fairness import paired, words
-from derm.fairness.audit import KEY_METRICS, Audit, audit
+from derm.fairness.audit import KEY_METRICS, Audit, audit, one_vs_rest
 from derm.fairness.figure import Figure
+from derm.fairness.groups import ALL
 from derm.fairness.measures import MEASURES
 from derm.fairness.paired import Change
 from derm.predictions import Loaded
+from derm.schema import display_name
 
 _SIDE_BY_SIDE = 4  # measures in one table
+_RATES = {"sensitivity": "Sensitivity", "specificity": "Specificity", "ppv": "PPV", "npv": "NPV"}
+_AREAS = {"auroc": "AUROC", "auprc": "AUPRC"}
 _GATE = 2  # exit status where a gap is surely larger than allowed
 
 
 def run(path: Path, *, by: Sequence[str], against: Path | None, rename: Sequence[str], renormalise: bool,
-        metrics: Sequence[str], max_gap: float | None, as_json: bool, html: Path | None, csv: Path | None,
-        model: str | None, version: str | None) -> int:
+        metrics: Sequence[str], condition: str | None, max_gap: float | None, as_json: bool, html: Path | None,
+        csv: Path | None, model: str | None, version: str | None) -> int:
     """Audit the predictions at `path`; print and write what was found. The exit status: 2 where the lower bound of
     a gap exceeds `max_gap`, else 0."""
     names = _named(rename)
     loaded = predictions.load(_file(path), rename=names, renormalise=renormalise)
     by = [loaded.names.get(name, name) for name in by]
     found = audit(loaded.table, by=by, metrics=metrics or KEY_METRICS)
+    one = {} if condition is None else one_vs_rest(loaded.table, condition=condition, by=by)
     other = None if against is None else _Other.read(against, names, loaded, found, by, renormalise)
     if html is not None:
         source = replace(_source(path, model, version), notes=loaded.notes)
@@ -45,9 +50,12 @@ def run(path: Path, *, by: Sequence[str], against: Path | None, rename: Sequence
         _write(csv, audit_report.csv(found))
     if as_json:
         say(json.dumps(audit_report.to_json(found) | {"notes": loaded.notes}
+                       | ({"condition": condition, "one_vs_rest": audit_report.one_vs_rest(one)} if one else {})
                        | ({} if other is None else {"against": other.json()}), indent=1))
     else:
         _print(str(path), found, loaded.notes)
+        if condition is not None:
+            _print_one(condition, one)
         if other is not None:
             other.print()
     return 0 if max_gap is None else _gate(found, max_gap)
@@ -110,13 +118,22 @@ def _print(title: str, found: Audit, notes: Sequence[str]) -> None:
             shown.add_row(escape(each.group), f"{each.n:,}",
                           *(_cell(each.figures.get(name), each.n) for name in some))
         shown.add_section()
-        shown.add_row(paired.ALL, f"{found.n:,}", *(_cell(found.overall[name], found.n) for name in some))
+        shown.add_row(ALL, f"{found.n:,}", *(_cell(found.overall[name], found.n) for name in some))
         wide.print(_folded(shown, 0))
     if found.gaps:
         wide.print(_folded(_gaps(found), 1, 2))
     for sentence in words.sentences(found):
         say(f"- {sentence}")
     say(f"In brackets the {100 * found.level:g} % interval; n is what a figure is measured on.")
+
+
+def _print_one(condition: str, figures: Mapping[str, Mapping[str, Figure]]) -> None:
+    """One condition against all others, group by group."""
+    for names in (_RATES, _AREAS):
+        shown = table(f"{display_name(condition)} against all other conditions", "", *names.values())
+        for group, each in figures.items():
+            shown.add_row(escape(group), *(_cell(each.get(name), each["selection_rate"].n) for name in names))
+        wide.print(_folded(shown, 0))
 
 
 def _cell(figure: Figure | None, n: int) -> str:
@@ -185,7 +202,7 @@ class _Other:
 
 
 def _side(found: Audit, change: Change) -> str:
-    if change.group == paired.ALL:
+    if change.group == ALL:
         return _cell(found.overall.get(change.metric), found.n)
     group = next((each for each in found.groups if each.group == change.group), None)
     return _cell(group.figures.get(change.metric), group.n) if group else "no such group"

@@ -115,6 +115,19 @@ def audit(predictions: pd.DataFrame | Cases, *, by: str | Sequence[str] = "fst3"
         level=level, decision=decision)
 
 
+def one_vs_rest(predictions: pd.DataFrame, *, condition: str, by: str | Sequence[str] = "fst3", n_boot: int = 2000,
+                seed: int = 0, level: float = 0.95) -> dict[str, dict[str, Figure]]:
+    """`measures.one_vs_rest` of each group and, as "all", of everybody.
+
+    Raises `DatasetError` for a condition that neither the model nor the file knows.
+    """
+    cases = to_cases(predictions)
+    assigned = groups.assign(cases.table, by)
+    parts = {str(name): cases.where((assigned == name).to_numpy()) for name in assigned.cat.categories}
+    return {name: _figures(measures.one_vs_rest(part, condition=condition, n_boot=n_boot, seed=seed), level)
+            for name, part in {**parts, groups.ALL: cases}.items()}
+
+
 def to_cases(predictions: pd.DataFrame) -> Cases:
     """The labelled rows as cases. What is benign or malignant is said by the file's own column `partition3`, else
     by Derm's table of conditions; a condition may also be just called "malignant" or "benign".

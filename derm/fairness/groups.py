@@ -11,6 +11,7 @@ import pandas as pd
 from derm.errors import DatasetError
 from derm.schema import FST_GROUPS, PROBABILITY_PREFIX, SkinType
 
+ALL = "all"  # everybody together
 NOT_RECORDED = "not recorded"
 SKIN_TYPE_GROUPS = (*FST_GROUPS, NOT_RECORDED)
 JOINT = " x "

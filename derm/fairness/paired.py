@@ -20,7 +20,6 @@ from derm.fairness.audit import to_cases
 from derm.fairness.figure import TOO_FEW
 from derm.fairness.measures import MEASURES
 
-ALL = "all"
 # What each photograph adds to a mean, by the measure.
 _EACH: dict[str, Callable[[Answers], np.ndarray | None]] = {
     "accuracy": lambda on: on.truth == on.predicted,
@@ -51,8 +50,8 @@ class Change:
 def changes(ours: pd.DataFrame, theirs: pd.DataFrame, *, by: str | Sequence[str] = "fst3",
             metrics: Sequence[str] = tuple(_EACH), decision: Decision = LEADING,
             level: float = 0.95) -> list[Change]:
-    """From one predictions table to another, of each of `metrics` that is a mean over photographs: over ALL and in
-    each of our groups.
+    """From one predictions table to another, of each of `metrics` that is a mean over photographs: over all
+    and in each of our groups.
 
     Photographs are matched by `image_id`; those that only one file has, whose condition is not known, or that a
     model did not answer, are left out. For shares the interval is Bonett and Price's for paired proportions (2012,
@@ -63,7 +62,7 @@ def changes(ours: pd.DataFrame, theirs: pd.DataFrame, *, by: str | Sequence[str]
     cases = [to_cases(table) for table in _matched(ours, theirs)]
     assigned = groups.assign(cases[0].table, by)
     a, b = (answers(each, decision=decision) for each in cases)
-    there = {ALL: np.ones(len(a), dtype=bool)}
+    there = {groups.ALL: np.ones(len(a), dtype=bool)}
     there |= {str(name): (assigned == name).to_numpy() for name in assigned.cat.categories}
     return [change for metric in metrics if metric in _EACH for name, mask in there.items()
             if (change := _change(name, metric, a.where(mask), b.where(mask), level)) is not None]

@@ -70,6 +70,20 @@ def test_json_is_one_object_and_nothing_else(unfair, capsys):
     assert gap["adjusted"].keys() >= {"value", "low", "high"}
 
 
+def test_one_condition_against_all_others(unfair, capsys):
+    assert run("audit", unfair, "--condition", "eczema") == 0
+    out = capsys.readouterr().out
+    assert "Eczema against all other conditions" in out
+    assert run("audit", unfair, "--condition", "eczema", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    of = {each["group"]: each["metrics"]["sensitivity"] for each in said["one_vs_rest"]}
+    truth = predictions(missed_on_dark=0.6).query("condition == 'eczema'")
+    found = (truth["p:eczema"] > 0.5).groupby(truth["fst"]).mean()
+    assert (of["I-II"]["value"], of["V-VI"]["value"]) == pytest.approx((found[1], found[5]))
+    assert {of["I-II"]["n"], of["V-VI"]["n"]} == {60}
+    assert run("audit", unfair, "--condition", "wart") == 2
+
+
 @pytest.mark.parametrize(("arguments", "status"), [
     (("--max-gap", "0.1"), 2), (("--max-gap", "0.1", "--metric", "accuracy"), 2), (("--max-gap", "0.9"), 0),
     ((), 0)])

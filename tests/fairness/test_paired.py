@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from derm.errors import DatasetError
-from derm.fairness.paired import ALL, Change, changes
+from derm.fairness.groups import ALL
+from derm.fairness.paired import Change, changes
 
 
 def table(right: np.ndarray, **columns: object) -> pd.DataFrame:
