@@ -160,3 +160,8 @@ def test_a_runs_history_has_no_zero_for_what_was_not_measured(tmp_path: Path) ->
     history = training.history(run(tmp_path / "a"))
     assert set(history["group"]) == {"I-II", "III-IV", "V-VI"}
     assert history[history["group"] == "V-VI"]["value"].isna().all()
+    assert history[history["group"] == "I-II"]["value"].tolist() == [0.2, 0.3]
+    few = run(tmp_path / "b")
+    (few / "history.csv").write_text((few / "history.csv").read_text().replace(",40,", ",7,"), encoding="utf-8")
+    history = training.history(few)
+    assert history[history["group"] == "I-II"]["value"].isna().all()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from derm.fairness.figure import TOO_FEW
 from derm.jobs import Run, list_runs
 from derm.schema import FST_GROUPS
 from derm.settings import settings
@@ -38,21 +39,27 @@ def _told(run: Run) -> None:
         return
     last = figured[figured["epoch"] == figured["epoch"].max()]
     st.caption("Macro F1 on validation after the last epoch: " + "; ".join(
-        f"{scores.group(line.group)} {line.value:.2f} ({scores.n(line.n)})" for line in plots.lines(last)
-        if pd.notna(line.value)) + ". Passing figures, without intervals: the finished model gets those.")
+        f"{scores.group(line.group)} {_value(line.value)} ({scores.n(line.n)})" for line in plots.lines(last))
+        + ". Passing figures, without intervals: the finished model gets those.")
     with st.expander("Epoch by epoch"):
         figures.show(Origin(f"run-{run.name}", run.name, f"Run {run.name}, epoch {run.epoch} of {run.epochs}"),
                      plots.training_lines(figured, label="Macro F1"), key="training")
 
 
 def history(run: Path) -> pd.DataFrame:
-    """epoch, group, n, value (macro F1) of every epoch so far of the run in that folder."""
+    """epoch, group, n, value (macro F1) of every epoch so far of the run in that folder; no value on fewer than
+    TOO_FEW photographs."""
     columns, path = ["epoch", "group", "n", "value"], run / "history.csv"
     if not path.is_file():
         return pd.DataFrame(columns=columns)
     table = pd.read_csv(path)
-    return pd.concat([pd.DataFrame({"epoch": table["epoch"], "group": group, "n": table[f"n_{group}"],
-                                    "value": table[f"f1_{group}"]}) for group in FST_GROUPS], ignore_index=True)
+    found = pd.concat([pd.DataFrame({"epoch": table["epoch"], "group": group, "n": table[f"n_{group}"],
+                                     "value": table[f"f1_{group}"]}) for group in FST_GROUPS], ignore_index=True)
+    return found.assign(value=found["value"].where(found["n"] >= TOO_FEW))
+
+
+def _value(value: float) -> str:
+    return "too few" if pd.isna(value) else f"{value:.2f}"
 
 
 def _duration(seconds: float) -> str:
