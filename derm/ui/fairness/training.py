@@ -41,6 +41,8 @@ def _told(run: Run) -> None:
     st.caption("Macro F1 on validation after the last epoch: " + "; ".join(
         f"{scores.group(line.group)} {_value(line.value)} ({scores.n(line.n)})" for line in plots.lines(last))
         + ". Passing figures, without intervals: the finished model gets those.")
+    if figured["value"].isna().all():
+        return
     with st.expander("Epoch by epoch"):
         figures.show(Origin(f"run-{run.name}", run.name, f"Run {run.name}, epoch {run.epoch} of {run.epochs}"),
                      plots.training_lines(figured, label="Macro F1"), key="training")
