@@ -73,8 +73,8 @@ def _one(view: View, group: str, merged: Mapping[str, str] | None) -> None:
     if cells.empty:
         st.info("No case of this group got an answer.")
         return
-    st.caption("Rows are what the cases are, columns what they are called. Shades are shares of a row, stronger for "
-               f"more; rows with fewer than {TOO_FEW} cases have none.")
+    st.caption("Rows are what the cases are, columns what they are called. Shades are shares of a row, stronger "
+               f"for more; rows with fewer than {TOO_FEW} cases have none.")
     chart = plots.confusion_map(cells, group=group)
     clicked = figures.clickable(view.origin, chart, key=f"confusion-{merged is None}-{group}",
                                 selection=plots.PAIR)
