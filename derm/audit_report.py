@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from derm import __version__
+from derm import __version__, sheet
 from derm.errors import ConfigError
 from derm.explore.export import csv_bytes
 from derm.fairness import words
@@ -185,15 +185,7 @@ _PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>Fairness audit of {{ source.model }}, {{ created }}</title>
 <style>
-@page { size: A4; margin: 14mm; }
-* { box-sizing: border-box; }
-:root { color-scheme: light; }
-body { font: 10.5pt/1.4 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: #1d2733;
-  background: #fff; max-width: 182mm; margin: 8mm auto; padding: 0 4mm; }
-@media print { body { margin: 0; padding: 0; max-width: none; } }
-header { display: flex; justify-content: space-between; align-items: baseline; gap: 6mm;
-  border-bottom: 0.6mm solid #1f4e79; padding-bottom: 1.5mm; }
-h1 { font-size: 16pt; margin: 0; }
+""" + sheet.CSS + """\
 h2 { font-size: 12pt; margin: 6mm 0 2mm; }
 h3 { font-size: 10.5pt; margin: 4mm 0 0; }
 p, ul { margin: 1.5mm 0; }

@@ -16,6 +16,7 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from derm import sheet
 from derm.fairness.figure import Figure
 from derm.registry import Bundle
 from derm.schema import FAMILIES, FST_GROUPS, Diagnosis, Prediction, SkinType, combine, display_name
@@ -144,15 +145,7 @@ _PAGE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True
   content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>Derm reading, {{ created }}</title>
 <style>
-@page { size: A4; margin: 14mm; }
-* { box-sizing: border-box; }
-:root { color-scheme: light; }
-body { font: 10.5pt/1.4 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: #1d2733;
-  background: #fff; max-width: 182mm; margin: 8mm auto; padding: 0 4mm; }
-@media print { body { margin: 0; padding: 0; max-width: none; } }
-header { display: flex; justify-content: space-between; align-items: baseline; gap: 6mm;
-  border-bottom: 0.6mm solid #1f4e79; padding-bottom: 1.5mm; }
-h1 { font-size: 16pt; margin: 0; }
+""" + sheet.CSS + """\
 h2 { font-size: 12pt; margin: 5mm 0 2mm; overflow-wrap: anywhere; }
 h3 { font-size: 9pt; margin: 0 0 1.5mm; color: #46566a; font-weight: 600; }
 p { margin: 1.5mm 0; }

@@ -143,7 +143,8 @@ def complete(
 ) -> None:
     """Add to a model of an earlier version prediction sets, abstention, known cases and reliability by skin type.
 
-    The network and its figures stay as they are; reads every photograph once, which takes minutes.
+    The network and its probabilities stay as they are; figures and card are made anew from those. Reads every
+    photograph once, which takes minutes.
     """
     from derm.cli import commands
 

@@ -74,7 +74,8 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
 
 def complete(old: registry.Bundle, *, data: Path | None) -> registry.Bundle:
     """Add to a finished bundle what it lacks for the point of care (see `derm.nn.reference`), from the data it was
-    trained on (default: the settings'); its network and the probabilities it gave stay as they are.
+    trained on (default: the settings'). Its network and the probabilities it gave stay as they are; figures and
+    card are made anew from those.
 
     Raises `DatasetError` if that is other data or was split otherwise, `ModelError` if the network does not answer
     as recorded.

@@ -154,7 +154,7 @@ def test_resume_after_the_data_changed_is_refused(tmp_path):
         train.resume(run)
 
 
-@pytest.mark.parametrize("wait", [pytest.param(0.0, marks=pytest.mark.slow), 0.05])
+@pytest.mark.parametrize("wait", [0.0, 0.05])
 def test_a_killed_run_resumes_as_if_nothing_had_happened(drawn_root, tmp_path, wait):
     """SIGKILL, twice, at moments that a seed chose; the end is that of a run left in peace."""
     run = tmp_path / "killed"
