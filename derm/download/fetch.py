@@ -150,7 +150,8 @@ class _Run:
             self._stop.set()
             deadline = time.monotonic() + 1
             for thread in threads:
-                thread.join(max(0.0, deadline - time.monotonic()))
+                if thread.is_alive():  # an interrupt may come before all have begun
+                    thread.join(max(0.0, deadline - time.monotonic()))
         return [self._done[path] for path in files]
 
     def _work(self, lanes: queue.SimpleQueue[tuple[Host, deque[Wanted]]]) -> None:

@@ -331,3 +331,16 @@ def test_a_short_answer_is_read(web):
     assert engine.read(web.put("/list", b"[]"), manners=QUICK) == b"[]"
     with pytest.raises(DatasetError, match="404 Not Found"):
         engine.read(f"{web.url}/none", manners=QUICK)
+
+
+def test_an_interrupt_while_the_threads_begin_is_an_interrupt(tmp_path, monkeypatch):
+    begun = []
+
+    def start(thread):
+        begun.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        fetch([Wanted("http://127.0.0.1:9/a", "a"), Wanted("http://127.0.0.1:9/b", "b")], tmp_path)
+    assert begun
