@@ -65,7 +65,20 @@ def _is_conformal(value: object) -> bool:
 
 def _is_hashes(value: object) -> bool:
     return (isinstance(value, dict) and NETWORK in value and set(value) <= {*FILES, *LISTS}
-            and all(isinstance(item, str) and re.fullmatch("[0-9a-f]{64}", item) for item in value.values()))
+            and all(_is_hash(item) for item in value.values()))
+
+
+def _is_hash(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def _is_names(value: object) -> bool:
+    return value == [] or _is_labels(value) and all(map(is_name, value))  # type: ignore[arg-type]
+
+
+def _is_weights(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, int | float) and 0 <= item <= 1 for item in value) and (
+        not value or math.isclose(sum(value), 1, abs_tol=1e-6))
 
 
 # What a value must be where "a text" does not say enough.
@@ -75,6 +88,12 @@ RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "partition3": (_is_table(PARTITIONS.__contains__), f"a table of conditions to {', '.join(PARTITIONS)}"),
     "input_size": (_is_whole, "a whole number of pixels above 0"),
     "mirror": (lambda value: isinstance(value, bool), "true or false"),
+    "turns": (lambda value: isinstance(value, bool), "true or false"),
+    "members": (_is_names, "a list of different names of models, none or two or more"),
+    "vote": (lambda value: value in ("", "soft", "hard"), "soft, hard or nothing"),
+    "weights": (_is_weights, "a list of numbers from 0, none or with a sum of 1"),
+    "member_sha256": (_is_table(_is_hash), "a table of SHA-256s"),
+    "metadata": (lambda value: isinstance(value, dict), "a table"),
     "temperature": (_is_positive, "a number above 0"),
     "figures": (_is_table(_is_figure), "a table of figures, each with value, low, high and n"),
     "sha256": (_is_hashes, f"a SHA-256 for {NETWORK} and any of {', '.join((*FILES[1:], *LISTS))}"),

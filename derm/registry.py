@@ -38,6 +38,11 @@ class Bundle:
     and a `conformal.Limit` for each group that has its own; `sensitivity`, figures by skin-type group of
     "malignant" and of each condition, on the photographs held out; `training`, training photographs of each
     condition by skin-type group; `nonskin`, the share of drawn pictures of each kind that the model declines.
+
+    `turns`: the answer is also the mean over quarter turns. `members`, `vote` ("soft" or "hard") and `weights` (one
+    a member, summing to 1; empty: alike) are an ensemble's, `member_sha256` what its members' networks were;
+    `metadata` is how values beside the photograph are told to the network (`derm.nn.metadata`); `override` is why it
+    became a model although a skin-type group does worse than with the default.
     """
 
     folder: Path
@@ -66,6 +71,13 @@ class Bundle:
     sensitivity: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     training: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     nonskin: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    turns: bool = False
+    members: tuple[str, ...] = ()
+    vote: str = ""
+    weights: tuple[float, ...] = ()
+    member_sha256: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    override: str = ""
 
     def path(self, name: str) -> Path:
         """Where its file `name` is, such as `registry.NETWORK`."""
@@ -122,7 +134,8 @@ def read(folder: Path) -> Bundle:
         raise ModelError(f"{path}: holds a {type(table).__name__}; expected a JSON object."
                          " Copy the bundle again.")
     _check_keys(path, table)
-    return Bundle(folder=folder, **(table | {"classes": tuple(table["classes"])}))
+    return Bundle(folder=folder, **{key: tuple(value) if isinstance(value, list) else value
+                                    for key, value in table.items()})
 
 
 def verify(bundle: Bundle) -> tuple[str, ...]:
@@ -156,7 +169,7 @@ def write(folder: Path, bundle: Bundle) -> Bundle:
     bundle = replace(bundle, folder=folder, sha256=hashes)
     table = asdict(bundle)
     del table["folder"]
-    table["classes"] = list(bundle.classes)
+    table = {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
     path = folder / DESCRIPTION
     _check_keys(path, table)
     _replace_text(path, json.dumps(table, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

@@ -17,6 +17,7 @@ CONFIG = "config.toml"
 LISTS = {"exclude": "exclude.csv", "split_file": "split.csv"}
 IMBALANCE = ("none", "class-weights", "weighted-loss", "focal", "sqrt-sampling", "inverse-sampling",
              "skin-type-sampling")
+HEADS = ("pool", "se", "cbam", "attention")
 
 
 def _number(default: float, low: float, high: float, *, above: bool = False) -> Any:
@@ -46,8 +47,14 @@ class TrainConfig:
     weights: str = "imagenet"
     image_size: int = _number(0, 0, 1024)  # 0: the backbone's natural size
     dropout: float = _number(0.2, 0, 0.9)
-    # imbalance and loss
+    head: str = _choice("pool", *HEADS)
+    metadata: str = ""  # x_ columns that are read beside the photograph, "x_age, x_sex"
+    # imbalance, groups and loss
     imbalance: str = _choice("sqrt-sampling", *IMBALANCE)
+    rare: str = _choice("none", "none", "mixup", "paste")  # what becomes of drawn images of rare conditions
+    rare_below: int = _number(80, 2, 10**6)  # training photographs under which a condition is rare
+    group_weighting: str = _choice("none", "none", "dro")
+    dro_rate: float = _number(0.01, 0, 1, above=True)
     focal_gamma: float = _number(2.0, 0, 10)
     label_smoothing: float = _number(0.1, 0, 0.5)
     # schedule
@@ -63,12 +70,19 @@ class TrainConfig:
     plateau_patience: int = _number(3, 1, 1000)
     plateau_factor: float = _number(0.3, 0, 1, above=True)
     train_from: str = "all"
+    layer_decay: float = _number(1.0, 0, 1, above=True)  # the rate of each block over that of the next one
     batch_norm: str = _choice("frozen", "frozen", "live")
+    ema: float = _number(0.0, 0, 0.9999)  # decay a step of an average of the weights; 0: none
+    swa_epochs: int = _number(0, 0, 1000)  # last epochs whose weights are averaged; 0: none
     early_stopping: int = _number(0, 0, 1000)
+    early_metric: str = _choice("macro-f1", "macro-f1", "worst-group")
     steps_per_epoch: int = _number(0, 0, 10**6)
     # answering
     mirror: bool = True  # the mean over the photograph and its mirror image
+    turns: bool = False  # ... and over its quarter turns
+    answer_size: int = _number(0, 0, 1024)  # the finished network's input; 0: image_size
     # device
+    gpus: int = _number(1, 0, 64)  # 0: all there are
     precision: str = _choice("auto", "auto", "float32", "mixed_bfloat16", "mixed_float16")
     xla: str = _choice("auto", "auto", "on", "off")
     # augmentation
@@ -82,6 +96,11 @@ class TrainConfig:
     mixup: float = _number(0.5, 0, 1)
     mixup_alpha: float = _number(0.4, 0, 10, above=True)
     cutmix: float = _number(0.0, 0, 1)
+    randaugment: int = _number(0, 0, 10)  # operations an image; 0: none
+    randaugment_strength: float = _number(0.5, 0, 1)
+    skin_tone: float = _number(0.0, 0, 1)  # share of the images whose skin is made lighter or darker
+    skin_tone_shift: float = _number(20.0, 0, 90)  # by up to so many degrees of individual typology angle
+    colour_limit: float = _number(0.0, 0, 90)  # degrees of that angle that colour jitter may move; 0: any
 
     def __post_init__(self) -> None:
         for spec in fields(self):
