@@ -73,12 +73,13 @@ def _is_hash(value: object) -> bool:
 
 
 def _is_names(value: object) -> bool:
-    return value == [] or _is_labels(value) and all(map(is_name, value))  # type: ignore[arg-type]
+    return value == [] or (_is_labels(value) and isinstance(value, list) and all(map(is_name, value)))
 
 
 def _is_weights(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, int | float) and 0 <= item <= 1 for item in value) and (
-        not value or math.isclose(sum(value), 1, abs_tol=1e-6))
+    if not isinstance(value, list) or not all(isinstance(item, int | float) and 0 <= item <= 1 for item in value):
+        return False
+    return not value or math.isclose(sum(value), 1, abs_tol=1e-6)
 
 
 # What a value must be where "a text" does not say enough.

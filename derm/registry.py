@@ -40,8 +40,8 @@ class Bundle:
     condition by skin-type group; `nonskin`, the share of drawn pictures of each kind that the model declines.
 
     `turns`: the answer is also the mean over quarter turns. `members`, `vote` ("soft" or "hard") and `weights` (one
-    a member, summing to 1; empty: alike) are an ensemble's, `member_sha256` what its members' networks were;
-    `metadata` is how values beside the photograph are told to the network (`derm.nn.metadata`); `override` is why it
+    a member, summing to 1; empty: alike) are an ensemble's; `member_sha256` says what its members' networks were.
+    `metadata` is how values beside the photograph reach the network (`derm.nn.metadata`). `override` is why it
     became a model although a skin-type group does worse than with the default.
     """
 
@@ -134,8 +134,9 @@ def read(folder: Path) -> Bundle:
         raise ModelError(f"{path}: holds a {type(table).__name__}; expected a JSON object."
                          " Copy the bundle again.")
     _check_keys(path, table)
-    return Bundle(folder=folder, **{key: tuple(value) if isinstance(value, list) else value
-                                    for key, value in table.items()})
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value
+                              for key, value in table.items()}
+    return Bundle(folder=folder, **values)
 
 
 def verify(bundle: Bundle) -> tuple[str, ...]:
