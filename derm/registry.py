@@ -40,8 +40,8 @@ class Bundle:
     condition by skin-type group; `nonskin`, the share of drawn pictures of each kind that the model declines.
 
     `turns`: the answer is also the mean over quarter turns. `members`, `vote` ("soft" or "hard") and `weights` (one
-    a member, summing to 1; empty: alike) are an ensemble's; `member_sha256` says what its members' networks were.
-    `metadata` is how values beside the photograph reach the network (`derm.nn.metadata`). `override` is why it
+    a member, summing to 1; empty: alike) are an ensemble's; `member_sha256` says what its members' networks
+    were. `metadata` is how values beside the photograph reach the network (`derm.nn.metadata`). `override` is why it
     became a model although a skin-type group does worse than with the default.
     """
 
