@@ -4,8 +4,8 @@
 
 Both read the same JPEGs and vary them alike (crop or zoom, flips, small rotation, brightness, colour), 32 of
 224 x 224 at a time, from the second epoch on. Ours is what `derm train` does: pictures decoded once into the
-cache, batches cut from it, varied in the graph. The peer is `flow_from_dataframe` as it comes, and again with
-the two threads that ours has too.
+cache, batches cut from it, varied in the graph; the rows "with" have one more option each. The peer is
+`flow_from_dataframe` as it comes, and again with the two threads that ours has too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,21 +44,30 @@ CONFIG = TrainConfig(batch_size=BATCH, mixup=0.0)
 PEER = {"rotation_range": CONFIG.rotation, "zoom_range": (CONFIG.crop_min**0.5, 1.0), "fill_mode": "reflect",
         "horizontal_flip": True, "vertical_flip": True, "brightness_range": (0.8, 1.2),
         "channel_shift_range": 255 * CONFIG.hue}
+# Options that are off unless asked for, each added to the above.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "with randaugment": {"randaugment": 2}, "with colour_limit": {"colour_limit": 5.0},
+    "with skin_tone": {"skin_tone": 0.5}, "with rare = mixup": {"rare": "mixup"},
+    "with rare = paste": {"rare": "paste"}}
 OURS, PLAIN, THREADED = "derm", "ImageDataGenerator", f"ImageDataGenerator, {THREADS} threads"
 
 
-def ours(paths: Sequence[Path], folder: Path) -> Callable[[], None]:
-    """Runs the next epoch of our pipeline."""
+def ours(paths: Sequence[Path], folder: Path, config: TrainConfig = CONFIG) -> Callable[[], None]:
+    """Runs the next epoch of our pipeline; every condition is rare where `config` does something about that."""
     pixels = cache.pixels(paths, size=CACHED, folder=folder, quiet=True)
-    targets = np.eye(CLASSES, dtype="float32")[np.arange(len(paths)) % CLASSES]
-    varied = tf.function(Augment(CONFIG, size=SIZE))
+    labels = np.arange(len(paths)) % CLASSES
+    columns = {"image": pixels, "target": np.eye(CLASSES, dtype="float32")[labels]}
+    varied = tf.function(Augment(config, size=SIZE))
     shares = np.full(len(paths), 1 / len(paths))
     numbers = itertools.count()
 
     def epoch() -> None:
-        order = pipeline.epoch_order(shares, batch=BATCH, steps=len(paths) // BATCH, seed=0, epoch=next(numbers))
-        for (batch,) in ahead(pipeline.Batches(pixels, targets, order), threads=THREADS):
-            images, _ = varied(batch["image"], batch["target"])
+        number = next(numbers)
+        order = pipeline.epoch_order(shares, batch=BATCH, steps=len(paths) // BATCH, seed=0, epoch=number)
+        partners = None if config.rare == "none" else pipeline.partners(
+            order, labels, below=len(labels), seed=0, epoch=number)
+        for (batch,) in ahead(pipeline.Batches(columns, order, partners=partners), threads=THREADS):
+            images, _ = varied(batch["image"], batch["target"], batch.get("partner"))
             # Taking a number out waits until the batch is really there.
             check(images[-1, -1, -1, -1].numpy(), images.shape)
 
@@ -97,7 +107,8 @@ def check(value: float, shape: Sequence[int]) -> None:
 def run(paths: Sequence[Path], folder: Path, *, rounds: int) -> dict[str, Any]:
     whole = list(paths)[: len(paths) // BATCH * BATCH]
     # The first epoch decodes, compiles and warms the disk's cache: it is the warm-up.
-    seconds = timing.take_turns({OURS: ours(whole, folder), PLAIN: theirs(whole, threads=1),
+    options = {name: ours(whole, folder, replace(CONFIG, **changes)) for name, changes in OPTIONS.items()}
+    seconds = timing.take_turns({OURS: ours(whole, folder), **options, PLAIN: theirs(whole, threads=1),
                                  THREADED: theirs(whole, threads=THREADS)}, rounds=rounds)
     milliseconds = timing.medians(seconds)
     speeds = {name: round(1000 * len(whole) / each, 1) for name, each in milliseconds.items()}

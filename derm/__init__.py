@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from derm.nn.predict import Predictor
+    from derm.nn.model import Model
 
 __version__ = "0.1.0"
 
 
-def load(name: str | None = None) -> Predictor:
-    """The predictor of the bundle called `name` (default: the default bundle), verified and ready.
+def load(name: str | None = None) -> Model:
+    """The model called `name` (default: the default one), a network or an ensemble, verified and ready.
 
-    Raises `ModelError` if there is no such bundle or a file of it fails its hash.
+    Raises `ModelError` if there is none of that name or a file of it fails its hash.
     """
     from derm import registry
-    from derm.nn.predict import Predictor
+    from derm.nn import predict
 
-    return Predictor.load(registry.find(name))
+    return predict.load(registry.find(name))

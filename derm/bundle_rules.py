@@ -1,19 +1,89 @@
-"""What each key of bundle.json must hold, and which files a bundle may have. Knows JSON values; not files."""
+"""What bundle.json says of a model, what each of its keys must hold, and which files a bundle may have. Knows JSON
+values; opens no files."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
+from derm.errors import ModelError
 from derm.schema import PARTITIONS
 
-NETWORK, REFERENCE = "model.keras", "reference.npz"
-FILES = (NETWORK, "config.toml", "predictions.parquet", "history.csv", "card.md", REFERENCE)
+DESCRIPTION = "bundle.json"
+
+NETWORK, REFERENCE, CARD, PREDICTIONS = "model.keras", "reference.npz", "card.md", "predictions.parquet"
+FILES = (NETWORK, "config.toml", PREDICTIONS, "history.csv", CARD, REFERENCE)
 LISTS = ("exclude.csv", "split.csv")  # what was left out and how it was split, where a file said so
 
 NAME = "1 to 64 letters, digits, '-', '_' or '.', starting with a letter or digit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """What bundle.json says of a model.
+
+    `figures` are those of validation, each {"value", "low", "high", "n"}, value None where n is too small;
+    "accuracy" is over all photographs, "accuracy:V-VI" over that skin-type group (`metrics.figures`).
+    `mirror`: the answer is the mean over the photograph and its mirror image.
+    `counts` are photographs a split, `environment` what it was trained with; both may be empty.
+
+    What `derm models complete` adds, empty in a bundle without it: `conformal`, the level of the prediction sets
+    and a `conformal.Limit` for each group that has its own; `sensitivity`, figures by skin-type group of
+    "malignant" and of each condition, on the photographs held out; `training`, training photographs of each
+    condition by skin-type group; `nonskin`, the share of drawn pictures of each kind that the model declines.
+
+    `turns`: the answer is also the mean over quarter turns. `members`, `vote` ("soft" or "hard") and `weights`
+    (one a member, summing to 1; empty: alike) are an ensemble's; `member_sha256` says what its members' networks
+    were. `metadata` is how values beside the photograph reach the network (`derm.nn.metadata`). `override` is why
+    it became a model although a skin-type group does worse than with the default.
+    """
+
+    folder: Path
+    name: str
+    version: str
+    classes: tuple[str, ...]
+    partition3: Mapping[str, str]
+    input_size: int
+    backbone: str
+    temperature: float
+    data_name: str
+    data_fingerprint: str
+    licence: str
+    intended_use: str
+    keras_version: str
+    code_version: str
+    created: str
+    figures: Mapping[str, Mapping[str, Any]]
+    mirror: bool = False
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    split: str = ""
+    citation: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    conformal: Mapping[str, Any] = field(default_factory=dict)
+    sensitivity: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    training: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    nonskin: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    turns: bool = False
+    members: tuple[str, ...] = ()
+    vote: str = ""
+    weights: tuple[float, ...] = ()
+    member_sha256: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    override: str = ""
+
+    def path(self, name: str) -> Path:
+        """Where its file `name` is, such as `registry.NETWORK`."""
+        return self.folder / name
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """What each member of an ensemble counts, adding up to 1; empty for a single network."""
+        return self.weights or tuple(1 / len(self.members) for _ in self.members)
 
 
 def is_name(value: object) -> bool:
@@ -64,8 +134,7 @@ def _is_conformal(value: object) -> bool:
 
 
 def _is_hashes(value: object) -> bool:
-    return (isinstance(value, dict) and NETWORK in value and set(value) <= {*FILES, *LISTS}
-            and all(_is_hash(item) for item in value.values()))
+    return isinstance(value, dict) and set(value) <= {*FILES, *LISTS} and all(map(_is_hash, value.values()))
 
 
 def _is_hash(value: object) -> bool:
@@ -82,6 +151,24 @@ def _is_weights(value: object) -> bool:
     return not value or math.isclose(sum(value), 1, abs_tol=1e-6)
 
 
+def _is_column(value: object) -> bool:
+    """Whether this says how a column of metadata becomes numbers, as `derm.nn.metadata.fit` does."""
+    if not isinstance(value, dict):
+        return False
+    said = dict(value)
+    kind = said.pop("kind", None)
+    if kind == "number":
+        return set(said) == {"mean", "sd"} and all(map(_is_finite, said.values())) and said["sd"] > 0
+    if kind == "category":
+        names = said.get("categories")
+        return set(said) == {"categories"} and isinstance(names, list) and all(map(_is_text, names))
+    return kind == "answer" and not said
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 # What a value must be where "a text" does not say enough.
 RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "name": (is_name, NAME),
@@ -94,10 +181,10 @@ RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "vote": (lambda value: value in ("", "soft", "hard"), "soft, hard or nothing"),
     "weights": (_is_weights, "a list of numbers from 0, none or with a sum of 1"),
     "member_sha256": (_is_table(_is_hash), "a table of SHA-256s"),
-    "metadata": (lambda value: isinstance(value, dict), "a table"),
+    "metadata": (_is_table(_is_column), "a table of columns, each a number, an answer or a category"),
     "temperature": (_is_positive, "a number above 0"),
     "figures": (_is_table(_is_figure), "a table of figures, each with value, low, high and n"),
-    "sha256": (_is_hashes, f"a SHA-256 for {NETWORK} and any of {', '.join((*FILES[1:], *LISTS))}"),
+    "sha256": (_is_hashes, f"a SHA-256 for any of {', '.join((*FILES, *LISTS))}"),
     "counts": (_is_table(_is_whole), "a table of whole numbers above 0"),
     "environment": (_is_table(_is_text), "a table of texts"),
     "conformal": (_is_conformal, "a level and limits, each with least (0 to 1) and n, one of them for all"),
@@ -106,3 +193,45 @@ RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "nonskin": (_is_table(_is_figure), "a table of figures, each with value, low, high and n"),
 }
 TEXT = (_is_text, "a text")
+
+
+def check(path: Path, table: Mapping[str, Any]) -> None:
+    """Nothing, if the bundle.json at `path` may say `table`. Raises `ModelError` for the first key that is
+    missing, unknown, holds something else or contradicts another."""
+    known = {item.name: item for item in fields(Bundle) if item.name != "folder"}
+    for key, item in known.items():
+        optional = item.default is not MISSING or item.default_factory is not MISSING
+        if key not in table and (key == "sha256" or not optional):
+            raise ModelError(f"{path}: no key '{key}'. Is the bundle from another version of Derm?")
+    for key, value in table.items():
+        if key not in known:
+            raise ModelError(f"{path}: unknown key '{key}'; expected {', '.join(known)}."
+                             " Is the bundle from another version of Derm?")
+        holds, expected = RULES.get(key, TEXT)
+        if not holds(value):
+            raise ModelError(f"{path}: {key} = {str(value)[:80]!r}; expected {expected}.")
+    if problem := _contradiction(table):
+        raise ModelError(f"{path}: {problem}")
+
+
+def metadata_width(metadata: Mapping[str, Mapping[str, Any]]) -> int:
+    """How many numbers beside the photograph the network reads: of each column whether it is missing, its value
+    (or that it is another category), and each category."""
+    return sum(2 + len(column.get("categories", ())) for column in metadata.values())
+
+
+def _contradiction(table: Mapping[str, Any]) -> str | None:
+    """What two keys say that cannot both be so, in a sentence; None if nothing is. Each key alone is as RULES say.
+
+    A bundle has either a network or members, and what goes with members is about these and no others.
+    """
+    members, hashes = table.get("members") or [], table.get("member_sha256") or {}
+    weights, vote = table.get("weights") or [], table.get("vote") or ""
+    if members and NETWORK in table["sha256"]:
+        return f"sha256 lists {NETWORK}, but an ensemble has none of its own. Make it again."
+    if not members and NETWORK not in table["sha256"]:
+        return f"sha256 does not list {NETWORK}; expected its SHA-256. Copy the bundle again."
+    if set(hashes) != set(members) or bool(vote) != bool(members) or len(weights) not in (0, len(members)):
+        return (f"member_sha256, vote or weights do not go with members = {', '.join(members) or 'none'}; expected"
+                " one of each for an ensemble and none for a single network. Make the ensemble again.")
+    return None

@@ -14,10 +14,15 @@ from derm import conformal
 from derm.fairness import metrics, probabilities
 from derm.fairness.figure import TOO_FEW, Figure, proportion
 from derm.fairness.groups import SKIN_TYPE_GROUPS, skin_type_group
-from derm.registry import Bundle
+from derm.registry import Bundle, overridden
 from derm.schema import FAMILIES, display_name
 
 SPLITS = {"val": "Validation", "test": "Test"}
+VOTES = {
+    "soft": "A soft vote: the probability of each condition is the mean over the members, each by its weight.",
+    "hard": "A hard vote: the probability of each condition is the share of the members, each by its weight, whose"
+            " first answer it is; where shares are equal, the mean probability decides.",
+}
 _FITZPATRICK17K = (
     "The labels are those of two online atlases and are not confirmed by biopsy; some are known to be wrong.",
     "The two atlases differ in skin types, cameras and conditions, so a difference between skin-type groups"
@@ -29,35 +34,68 @@ DATA_LIMITS: Mapping[str, tuple[str, ...]] = {"ajl": _FITZPATRICK17K, "fitzpatri
 
 
 def markdown(bundle: Bundle, predictions: pd.DataFrame, *, ece_before: Figure | None = None,
-             n_boot: int = 2000, seed: int = 0) -> str:
+             weights_chosen: bool = False, n_boot: int = 2000, seed: int = 0) -> str:
     """The card of `bundle`, measured on the labelled rows of `predictions`, split by split.
 
-    `ece_before` is the validation's expected calibration error before the temperature was fitted.
+    `ece_before` is the validation's expected calibration error before the temperature was fitted;
+    `weights_chosen`: validation decided what the members of this ensemble count.
     """
     labelled = predictions[predictions["condition"].notna()]
     tables = {title: labelled[labelled["split"] == split] for split, title in SPLITS.items()}
     tables = {title: table for title, table in tables.items() if len(table)}
     measured = [line for title, table in tables.items()
                 for line in _measured(title, table, n_boot=n_boot, seed=seed)]
-    sections = [_heading(bundle), _data(bundle), measured, _calibration(bundle, list(tables), ece_before),
-                _point_of_care(bundle, tables), _limits(bundle, tables), _reproduce(bundle)]
+    sections = [_heading(bundle), _members(bundle, chosen=weights_chosen), _data(bundle), measured,
+                _calibration(bundle, list(tables), ece_before), _point_of_care(bundle, tables),
+                _limits(bundle, tables), _reproduce(bundle, chosen=weights_chosen),
+                overridden(bundle.override) if bundle.override else []]
     return "\n".join(line for section in sections if section for line in [*section, ""]).rstrip() + "\n"
 
 
 def _heading(bundle: Bundle) -> list[str]:
-    size = bundle.input_size
+    size, answers = bundle.input_size, f"{len(bundle.classes)} logits out"
+    what = f"{bundle.backbone}: a photograph of {size} x {size} pixels (uint8) in, {answers}"
+    if bundle.members:
+        what = f"{len(bundle.members)} networks that vote: {bundle.backbone}"
     return [
         f"# Model card: {bundle.backbone} trained on {bundle.data_name}", "",
         "A research demo, not a medical device.", "",
         *_table([("", ""),
-                 ("Trained as", f"`{bundle.name}`, version {bundle.version}, {bundle.created}"),
-                 ("Network", f"{bundle.backbone}: a photograph of {size} x {size} pixels (uint8) in,"
-                             f" {len(bundle.classes)} logits out"),
-                 ("Answer", "the mean over the photograph and its mirror image" if bundle.mirror
-                            else "from the photograph as it is"),
+                 ("Made as" if bundle.members else "Trained as",
+                  f"`{bundle.name}`, version {bundle.version}, {bundle.created}"),
+                 ("Network", what),
+                 ("Answer", _answer(bundle)),
                  ("Licence", bundle.licence)]), "",
         "## Intended use", "", bundle.intended_use,
     ]
+
+
+def _answer(bundle: Bundle) -> str:
+    if bundle.members:
+        return "the mean of what its members say, each by its weight"
+    views = [name for name, looked_at in (("its mirror image", bundle.mirror), ("its quarter turns", bundle.turns))
+             if looked_at]
+    if not views:
+        return "from the photograph as it is"
+    both = ", those of the mirror image too" if len(views) == 2 else ""
+    return f"the mean over the photograph and {views[-1]}{both}"
+
+
+def _members(bundle: Bundle, *, chosen: bool) -> list[str]:
+    """Who votes and how; nothing for a single network."""
+    if not bundle.members:
+        return []
+    lines = [VOTES[bundle.vote]]
+    if chosen:
+        lines.append("The weights are those under which the true conditions of the validation photographs are most"
+                     " likely. For the figures below each photograph was answered with weights from others of them"
+                     " (five folds).")
+    lines.append("The first member leads: whether a photograph is unlike those learnt from, and the known cases"
+                 f" like it, are as `{bundle.members[0]}` finds them. The figures are of photographs that every"
+                 " member held out; a member's training may have been stopped, or the member chosen, by them.")
+    weights = [("Member", "Weight"), *((f"`{name}`", f"{weight:.3f}") for name, weight in
+                                       zip(bundle.members, bundle.shares, strict=True))]
+    return ["## Members", "", *_table(weights), *(part for line in lines for part in ("", line))]
 
 
 def _data(bundle: Bundle) -> list[str]:
@@ -94,6 +132,11 @@ def _measured(title: str, table: pd.DataFrame, *, n_boot: int, seed: int) -> lis
 def _calibration(bundle: Bundle, measured_on: Sequence[str], ece_before: Figure | None) -> list[str]:
     lines = [f"Logits are divided by a temperature of {bundle.temperature:.3f} before the softmax. It was"
              " fitted on the validation photographs, so the calibration measured on those is somewhat too good."]
+    if bundle.members:
+        lines = ["Each member's probabilities are calibrated by its own temperature, fitted on validation"
+                 " photographs. The logarithm of their mean is divided by a temperature of"
+                 f" {bundle.temperature:.3f} before a softmax. It too was fitted on the validation photographs;"
+                 " for the figures, on others of them (five folds)."]
     if ece_before:
         lines.append(f"Expected calibration error on validation before that: {ece_before}.")
     if after := bundle.figures.get("ece"):
@@ -114,6 +157,8 @@ def _point_of_care(bundle: Bundle, tables: Mapping[str, pd.DataFrame]) -> list[s
               "Declined: set too large", "Declined: unlike the training photographs")
     drawn = "; ".join(f"{kind} {Figure(**figure).text}" for kind, figure in bundle.nonskin.items())
     per_kind = next((figure["n"] for figure in bundle.nonskin.values()), 0)
+    lead = [f"Where `{bundle.members[0]}` itself declined for too large a set, it is not recorded whether the"
+            " photograph was unlike those learnt from; it counts as not.", ""] if bundle.members else []
     return [
         "## At the point of care", "",
         f"Beside its answer the model gives a set of conditions meant to hold the right one in"
@@ -123,7 +168,7 @@ def _point_of_care(bundle: Bundle, tables: Mapping[str, pd.DataFrame]) -> list[s
         "",
         *_table(list(zip(labels, *columns, strict=True))), "",
         "Measured on validation photographs with limits from other validation photographs (ten folds). In brackets"
-        " the 95 % interval." if title == SPLITS["val"] else "In brackets the 95 % interval.", "",
+        " the 95 % interval." if title == SPLITS["val"] else "In brackets the 95 % interval.", "", *lead,
         f"Declined as unlike the training photographs, of {per_kind} drawn pictures of each kind that is not skin:"
         f" {drawn}. What people upload by mistake is not drawn: how often it is declined is not known from this.",
     ]
@@ -160,7 +205,12 @@ def _limits(bundle: Bundle, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     return ["## Limits", "", *(f"- {line}" for line in lines)]
 
 
-def _reproduce(bundle: Bundle) -> list[str]:
+def _reproduce(bundle: Bundle, *, chosen: bool) -> list[str]:
+    if bundle.members:
+        weights = "validation" if chosen else ",".join(f"{weight:.6g}" for weight in bundle.weights)
+        return ["## Reproduce", "", "With the same members:", "",
+                f"    derm ensemble {' '.join(bundle.members)} --vote {bundle.vote}"
+                f"{f' --weights {weights}' if weights else ''} --name {bundle.name}"]
     versions = [("Derm", bundle.code_version), ("Keras", bundle.keras_version), *bundle.environment.items()]
     return ["## Reproduce", "", "With the same data, and `config.toml` from this folder:", "",
             "    derm train config.toml", "", *_table([("Trained with", ""), *versions])]

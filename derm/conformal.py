@@ -57,8 +57,7 @@ def out_of_fold(p: np.ndarray, truth: np.ndarray, groups: np.ndarray, clusters: 
 
     Rows of one of `clusters` [n] share a fold. A group that is large enough over all folds is never pooled.
     """
-    names, number = np.unique(clusters, return_inverse=True)
-    fold = (np.random.default_rng(seed).permutation(len(names)) % folds)[number]
+    fold = fold_of(clusters, folds=folds, seed=seed)
     sizes = {name: int((groups == name).sum()) for name in set(groups.tolist())}
     own = np.array([name if sizes[name] >= least else ALL for name in groups.tolist()], dtype=object)
     held = np.zeros(p.shape, dtype=bool)
@@ -66,6 +65,12 @@ def out_of_fold(p: np.ndarray, truth: np.ndarray, groups: np.ndarray, clusters: 
         out = fold == one
         held[out] = sets(p[out], fit(p[~out], truth[~out], own[~out], level=level, least=1), own[out])
     return held
+
+
+def fold_of(clusters: np.ndarray, *, folds: int, seed: int = 0) -> np.ndarray:
+    """The fold, int [n] from 0, of each row; rows of one of `clusters` [n] share one, which is drawn."""
+    names, number = np.unique(clusters, return_inverse=True)
+    return np.asarray((np.random.default_rng(seed).permutation(len(names)) % folds)[number])
 
 
 def too_large(held: np.ndarray) -> np.ndarray:

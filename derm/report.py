@@ -53,13 +53,16 @@ def html(readings: Sequence[Reading], *, bundle: Bundle, created: date,
         created=f"{created.day} {created:%B %Y}",
         skin_type=f"Fitzpatrick type {skin_type.name}" if skin_type else "not stated",
         accuracy=_accuracy(bundle, skin_type),
+        members=_members(bundle),
         sections=[_section(reading) for reading in readings],
         combined=_charts(combined) if combined else None,
     )
 
 
-def to_json(diagnosis: Diagnosis, *, path: str, image_id: str, top: int = 5) -> dict[str, Any]:
-    """What `derm predict --json` prints for one photograph, ready for `json.dumps`."""
+def to_json(diagnosis: Diagnosis, *, bundle: Bundle, path: str, image_id: str, top: int = 5) -> dict[str, Any]:
+    """What `derm predict --json` prints for one photograph, ready for `json.dumps`; of an ensemble, `bundle`, also
+    who voted and how."""
+    ensemble = {"members": list(bundle.members), "vote": bundle.vote, "weights": list(bundle.shares)}
     return {
         "path": path,
         "image_id": image_id,
@@ -68,6 +71,7 @@ def to_json(diagnosis: Diagnosis, *, path: str, image_id: str, top: int = 5) -> 
         "predictions": [{"condition": line.condition, "probability": line.probability}
                         for line in diagnosis.top(top)],
         "seconds": diagnosis.seconds,
+        **({"ensemble": ensemble} if bundle.members else {}),
     }
 
 
@@ -124,6 +128,13 @@ def _accuracy(bundle: Bundle, skin_type: SkinType | None) -> list[tuple[str, str
     patient = f"accuracy:{skin_type.group}" if skin_type else ""
     return [(label, str(Figure(**bundle.figures[key])), key == patient)
             for label, key in keys if key in bundle.figures]
+
+
+def _members(bundle: Bundle) -> str:
+    """"a (weight 0.60), b (weight 0.40); soft vote"; '' for a single network."""
+    named = ", ".join(f"{name} (weight {share:.2f})"
+                      for name, share in zip(bundle.members, bundle.shares, strict=True))
+    return f"{named}; {bundle.vote} vote" if named else ""
 
 
 def _data_uri(pixels: np.ndarray) -> str:
@@ -221,6 +232,9 @@ It is not evidence that the answer is right.</p>
 <h2>The model and its measured accuracy</h2>
 <table>
 <tr><th>Model</th><td>{{ bundle.name }}, version {{ bundle.version }}</td></tr>
+{% if members %}
+<tr><th>An ensemble of</th><td>{{ members }}</td></tr>
+{% endif %}
 <tr><th>Trained on</th><td>{{ bundle.data_name }}, {{ bundle.classes | length }} conditions</td></tr>
 {% for label, figure, patient in accuracy %}
 <tr{% if patient %} class="patient"{% endif %}><th>{{ label }}{% if patient %}, this patient{% endif %}</th>

@@ -21,6 +21,8 @@ MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 PACKAGE = "derm"  # of layers registered with keras.saving.register_keras_serializable(package="derm")
 
 _CONFIG_LIMIT = 64 * 2**20
+# Weights that really are some come out of a compressed file at two to four times its size, a bomb at a thousand.
+_WEIGHTS_LIMIT, _WEIGHTS_RATIO = 64 * 2**20, 20
 _PICKLE, _HDF5 = b"\x80", b"\x89HDF\r\n\x1a\n"
 _MODULES = re.compile(r"keras(\.src)?(\.(activations|constraints|dtype_policies|initializers|layers|losses"
                       r"|metrics|models|ops|optimizers|random|regularizers)(\.\w+)*)?")
@@ -30,9 +32,27 @@ _CARRIERS = frozenset({"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper"
 _VALUES = frozenset({"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"})
 
 
-def check_network_file(path: Path, *, classes: int, input_size: int) -> None:
+def check_network_file(path: Path, *, classes: int, input_size: int, metadata: int = 0) -> None:
     """Nothing, if `path` is a network of Keras's and Derm's own layers, from a Keras no newer than ours,
-    that takes uint8 photographs of `input_size` pixels and answers with `classes` numbers.
+    that takes uint8 photographs of `input_size` pixels and, if more than 0, so many numbers of `metadata`, and
+    answers with `classes` numbers.
+
+    Raises `ModelError` with the first thing that is wrong.
+    """
+    saved, config = _read(path)
+    _check_version(path, str(saved.get("keras_version")))
+    try:
+        _check_objects(path, config)
+        _check_input(path, config, input_size, metadata)
+        _check_output(path, config, classes)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: config.json in it is not laid out as Keras does. Copy the model again."
+                         ) from error
+
+
+def check_outside_file(path: Path) -> tuple[str, int]:
+    """The type and the side in pixels of the input of a network from elsewhere, if a process of its own may open
+    it: as `check_network_file`, but its photographs may be of float numbers, and its answer is not looked at.
 
     Raises `ModelError` with the first thing that is wrong.
     """
@@ -40,11 +60,22 @@ def check_network_file(path: Path, *, classes: int, input_size: int) -> None:
     _check_version(path, str(metadata.get("keras_version")))
     try:
         _check_objects(path, config)
-        _check_input(path, config, input_size)
-        _check_output(path, config, classes)
+        found = _inputs(config)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: config.json in it is not laid out as Keras does. Copy the model again."
-                         ) from error
+        raise ModelError(f"{path}: config.json in it is not laid out as Keras does. Save the model again with "
+                         "model.save.") from error
+    first: tuple[Any, Any] = found[0] if len(found) == 1 else (None, None)
+    dtype, shape = first
+    if not str(dtype).startswith(("uint8", "float")) or not _is_square(shape):
+        raise ModelError(f"{path}: its input is {_said(found)}; expected one of uint8 or float32 [None, S, S, 3], "
+                         "S a number of pixels. Save it with such an input.")
+    return str(dtype), int(shape[1])
+
+
+def _is_square(shape: Any) -> bool:
+    """Whether it is [None, S, S, 3]."""
+    return (isinstance(shape, list) and len(shape) == 4 and shape[0] is None and shape[3] == 3
+            and isinstance(shape[1], int) and 0 < shape[1] == shape[2])
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -60,7 +91,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             if names != MEMBERS:
                 raise ModelError(f"{path}: holds {', '.join(names)[:200] or 'nothing'}; a Keras file holds"
                                  f" {', '.join(MEMBERS)}. Was another file renamed?")
-            with archive.open("model.weights.h5") as weights:
+            packed = archive.getinfo("model.weights.h5")
+            if packed.file_size > max(_WEIGHTS_LIMIT, _WEIGHTS_RATIO * packed.compress_size):
+                raise ModelError(f"{path}: {packed.compress_size / 2**20:,.1f} MB of weights would unpack to"
+                                 f" {packed.file_size / 2**20:,.0f} MB, as no network's do. Copy it again.")
+            with archive.open(packed) as weights:
                 if weights.read(len(_HDF5)) != _HDF5:
                     raise ModelError(f"{path}: model.weights.h5 is not an HDF5 file. Copy the model again.")
             return _read_json(path, archive, "metadata.json"), _read_json(path, archive, "config.json")
@@ -124,13 +159,23 @@ def _objects(config: object) -> Iterator[dict[str, Any]]:
             waiting.extend(item)
 
 
-def _check_input(path: Path, config: dict[str, Any], input_size: int) -> None:
+def _check_input(path: Path, config: dict[str, Any], input_size: int, metadata: int) -> None:
+    found = _inputs(config)
+    expected: list[tuple[Any, Any]] = [("uint8", [None, input_size, input_size, 3])]
+    expected += [("float32", [None, metadata])] if metadata else []
+    if sorted(found, key=str) != sorted(expected, key=str):
+        raise ModelError(f"{path}: its input is {_said(found)}; bundle.json says one of {_said(expected)}."
+                         " The two files do not belong together.")
+
+
+def _inputs(config: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """The type and the shape of each input."""
     inputs = [layer.get("config", {}) for layer in _layers(config) if layer.get("class_name") == "InputLayer"]
-    found = [(item.get("dtype"), item.get("batch_shape")) for item in inputs]
-    if found != [("uint8", [None, input_size, input_size, 3])]:
-        said = "; ".join(f"{dtype} {shape}" for dtype, shape in found) or "none"
-        raise ModelError(f"{path}: its input is {said}; bundle.json says one of uint8"
-                         f" [None, {input_size}, {input_size}, 3]. The two files do not belong together.")
+    return [(item.get("dtype"), item.get("batch_shape")) for item in inputs]
+
+
+def _said(inputs: list[tuple[Any, Any]]) -> str:
+    return "; ".join(f"{dtype} {shape}" for dtype, shape in inputs)[:200] or "none"
 
 
 def _check_output(path: Path, config: dict[str, Any], classes: int) -> None:

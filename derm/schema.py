@@ -78,13 +78,14 @@ class KnownCase:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What one network says of one photograph.
+    """What one model says of one photograph.
 
     `probabilities` is float64 [classes], calibrated, sums to 1. `heatmaps` holds Grad-CAM for the
     leading conditions, each float32 [h, w] in 0..1, covering the whole photograph. `partition3` maps
     a condition to benign / malignant / non-neoplastic where the training data said so.
     `strangeness` is the distance from the training photographs over the one allowed: above 1 it is unlike them;
     None where the bundle has no reference. `similar` are the training photographs most like it, nearest first.
+    `members` holds the heat maps of each member of an ensemble, by its name, for the same conditions.
     """
 
     model: str
@@ -96,6 +97,7 @@ class Diagnosis:
     partition3: Mapping[str, str] = field(default_factory=dict)
     strangeness: float | None = None
     similar: tuple[KnownCase, ...] = ()
+    members: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
     @property
     def unlike(self) -> bool:

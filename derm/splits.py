@@ -153,7 +153,8 @@ def _folds(strata: np.ndarray, units: np.ndarray, folds: int, seed: int) -> list
 
 
 def _spread(parts: np.ndarray, condition: np.ndarray, units: np.ndarray, names: tuple[str, ...]) -> None:
-    """Move, in place, the smallest groups of a condition to the parts that lack it, if it has enough groups.
+    """Move, in place, groups of a condition to the parts that lack it, if it has enough groups; with fewer, one to
+    "train" if that lacks it, for what was never seen cannot be judged either.
 
     A group with several labels counts for its commonest one.
     """
@@ -161,9 +162,8 @@ def _spread(parts: np.ndarray, condition: np.ndarray, units: np.ndarray, names: 
     sizes = table.groupby(["unit", "condition", "part"], as_index=False).size()
     whole = sizes.sort_values("size", kind="stable").drop_duplicates("unit", keep="last").set_index("unit")
     for _, members in whole.groupby("condition"):
-        if len(members) < max(ENOUGH_GROUPS, len(names)):
-            continue
-        for name in names:
+        enough = len(members) >= max(ENOUGH_GROUPS, len(names))
+        for name in names if enough else {"train"}.intersection(names):
             if name not in members["part"].to_numpy():
                 largest = members["part"].value_counts().idxmax()
                 unit = members.index[members["part"] == largest][0]

@@ -7,7 +7,7 @@ import streamlit as st
 from derm import images, schema
 from derm.registry import Bundle
 from derm.schema import Diagnosis, SkinType
-from derm.ui import charts, components, downloads, heatmaps, readings, reliability, resources
+from derm.ui import charts, choosing, components, downloads, heatmaps, readings, reliability, resources
 from derm.ui.readings import Failure, Reading, Upload
 
 LEAD = ("Drop a photograph of skin and read what it may be, where the model looked, "
@@ -29,8 +29,8 @@ def main() -> None:
             uploads = photographs()
         with right:
             skin = components.skin_type_picker()
-            bundle = components.model_picker(found)
-        resources.warm_up(bundle)
+            bundle = choosing.model_picker(found)
+        choosing.say_when_timed(bundle)
         if uploads:
             results(uploads, bundle, skin)
 

@@ -20,14 +20,14 @@ FIGURES = {
 }
 
 
-def make_bundle(folder: Path, *, classes: Sequence[str] = CLASSES, size: int = 32,
-                figures: Mapping[str, Mapping[str, float | int | None]] = FIGURES) -> Bundle:
+def make_bundle(folder: Path, *, classes: Sequence[str] = CLASSES, size: int = 32, seed: int = 0,
+                figures: Mapping[str, Mapping[str, float | int | None]] = FIGURES, **changes: Any) -> Bundle:
     """A whole bundle in `folder`, which gives it its name; seeded, so that its answers are the same each time."""
     import keras
 
     from derm.nn import architecture
 
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(seed)
     folder.mkdir(parents=True)
     architecture.build("baseline", classes=len(classes), size=size).save(folder / registry.NETWORK)
     return registry.write(folder, Bundle(
@@ -35,7 +35,18 @@ def make_bundle(folder: Path, *, classes: Sequence[str] = CLASSES, size: int = 3
         partition3={name: "malignant" if name in MALIGNANT else "benign" for name in classes},
         input_size=size, backbone="baseline", temperature=1.0, data_name="drawn pictures",
         data_fingerprint="0" * 64, licence="Apache-2.0", intended_use="Tests only.",
-        keras_version=keras.__version__, code_version="0", created="2025-01-01", figures=figures))
+        keras_version=keras.__version__, code_version="0", created="2025-01-01", figures=figures, **changes))
+
+
+def make_ensemble(folder: Path, members: Sequence[Bundle], *, vote: str = "soft",
+                  weights: Sequence[float] = (), **changes: Any) -> Bundle:
+    """An ensemble of bundles beside `folder`, without predictions: enough for whoever asks it."""
+    folder.mkdir()
+    return registry.write(folder, replace(
+        members[0], name=folder.name, members=tuple(one.name for one in members), vote=vote,
+        weights=tuple(weights), input_size=max(one.input_size for one in members), mirror=False, turns=False,
+        **changes,
+        member_sha256={one.name: one.sha256[registry.NETWORK] for one in members}))
 
 
 def complete_bundle(folder: Path) -> Bundle:

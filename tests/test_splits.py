@@ -80,6 +80,15 @@ def test_rare_conditions_need_no_warning():
         assert set(splits.split(table, fractions="80/10/10", groups=np.arange(31), seed=0)) == PARTS["80/10/10"]
 
 
+@pytest.mark.parametrize("fractions", sorted(PARTS))
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_rare_condition_is_learnt_before_it_is_judged(fractions, count):
+    table = table_of("a" * 12 + "b" * 12 + "cdefgh" * count)
+    for seed in range(3):
+        found = splits.split(table, fractions=fractions, groups=np.arange(len(table)), seed=seed)
+        assert set(table.loc[found == "train", "condition"]) == set("abcdefgh")
+
+
 def test_tiny_data_still_has_every_part():
     table = table_of(list("abcde") * 2)
     assert set(splits.split(table, fractions="80/10/10", groups=np.arange(10), seed=0)) == PARTS["80/10/10"]

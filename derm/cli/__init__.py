@@ -10,15 +10,15 @@ from typing import Annotated
 
 import typer
 
-from derm.cli import data, runs
+from derm.cli import data, models, runs, staff, tuning
 from derm.errors import DermError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Equitable dermatology: look into data, train, predict, evaluate, and look after models.")
-models_app = typer.Typer(help="List, verify and add model bundles.", invoke_without_command=True)
-app.add_typer(models_app, name="models")
+app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
+app.add_typer(staff.app, name="staff")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Model = Annotated[str | None, typer.Option("--model", help="A model's name or folder, if not the default model.")]
@@ -27,7 +27,7 @@ Model = Annotated[str | None, typer.Option("--model", help="A model's name or fo
 @app.command()
 def train(
     config: Annotated[Path | None, typer.Argument(help="A TOML file of settings (docs/training.md).")] = None,
-    preset: Annotated[str, typer.Option(help="quick or default, where there is no file.")] = "default",
+    preset: Annotated[str, typer.Option(help="quick, default or best, where there is no file.")] = "default",
     data: Annotated[Path | None, typer.Option(help="The data set's folder.")] = None,
     exclude: Annotated[Path | None, typer.Option(help="Images to leave out (CSV with image_id).")] = None,
     split_file: Annotated[Path | None, typer.Option(help="A split saved by `derm data split`.")] = None,
@@ -42,6 +42,9 @@ def train(
 
     raise typer.Exit(commands.train(config, preset=preset, data=data, exclude=exclude, split_file=split_file,
                                     assign=assign or [], run=run, resume=resume, detach=detach))
+
+
+app.command()(tuning.tune)
 
 
 @app.command()
@@ -76,6 +79,20 @@ def evaluate(
 
 
 @app.command()
+def ensemble(
+    members: Annotated[list[str], typer.Argument(help="Two models or more, by name; the first one leads.")],
+    name: Annotated[str, typer.Option(help="What to call it.")],
+    vote: Annotated[str, typer.Option(help="soft: the mean of their probabilities; hard: a vote each.")] = "soft",
+    weights: Annotated[str, typer.Option(help="What each counts, such as 0.5,0.3,0.2, or validation to have that "
+                                              "chosen on validation photographs (default: alike).")] = "",
+) -> None:
+    """Combine several models into one. Needs neither data nor training, and says how good they are together."""
+    from derm.cli import commands
+
+    commands.ensemble(members, name=name, vote=vote, weights=weights)
+
+
+@app.command()
 def audit(
     predictions: Annotated[Path, typer.Argument(help="Any model's predictions, CSV or Parquet (docs/fairness.md), "
                                                      "or the folder of a model.")],
@@ -103,52 +120,6 @@ def audit(
         predictions, by=by or ["fst3"], against=against, rename=rename or [], renormalise=renormalise,
         metrics=metric or [], condition=condition, max_gap=max_gap, as_json=as_json, html=html, csv=csv,
         model=model, version=model_version))
-
-
-@models_app.callback()
-def models(context: typer.Context, as_json: Json = False) -> None:
-    """List the models there are."""
-    if context.invoked_subcommand is None:
-        from derm.cli import commands
-
-        commands.list_models(as_json=as_json)
-
-
-@models_app.command()
-def verify(name: Annotated[str | None, typer.Argument(help="One model (default: all).")] = None) -> None:
-    """Check every file of every model against its hash. Exit status 1 if one is damaged."""
-    from derm.cli import commands
-
-    raise typer.Exit(commands.verify_models(name))
-
-
-@models_app.command()
-def add(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
-    name: Annotated[str, typer.Option(help="What to call it.")],
-    default: Annotated[bool, typer.Option("--default", help="Make it the default model.")] = False,
-) -> None:
-    """Copy a finished run's bundle to the models."""
-    from derm import registry
-
-    registry.promote(run, name)
-    if default:
-        registry.set_default(name)
-
-
-@models_app.command()
-def complete(
-    name: Annotated[str, typer.Argument(help="A model's name or folder.")],
-    data: Annotated[Path | None, typer.Option(help="The data it was trained on (default: DERM_DATA).")] = None,
-) -> None:
-    """Add to a model of an earlier version prediction sets, abstention, known cases and reliability by skin type.
-
-    The network and its probabilities stay as they are; figures and card are made anew from those. Reads every
-    photograph once, which takes minutes.
-    """
-    from derm.cli import commands
-
-    commands.complete_model(name, data=data)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -79,19 +78,19 @@ def predict(paths: Sequence[Path], *, model: str | None, top: int, as_json: bool
     """Predict, print and write what was asked for; 1 if a picture could not be read."""
     if out is not None:
         predictions.check_ending(out)
+    from derm.nn import predict as loading
     from derm.nn import scoring
-    from derm.nn.predict import Predictor
 
     files = scoring.find_images(paths)
-    predictor = Predictor.load(find_bundle(model))
+    predictor = loading.load(find_bundle(model))
     scored: list[scoring.Scored] = []
     with progress("Reading photographs", len(files)) as show:
         for item in scoring.score(predictor, files):
-            _print_one(item, top=top, as_json=as_json)
+            _print_one(item, predictor.bundle, top=top, as_json=as_json)
             if cam is not None and item.diagnosis:
                 _write_overlay(item, cam)
             # Only the probabilities are kept: photographs of a large folder would fill the memory.
-            light = replace(item.diagnosis, heatmaps={}) if item.diagnosis else None
+            light = replace(item.diagnosis, heatmaps={}, members={}) if item.diagnosis else None
             scored.append(replace(item, photo=None, diagnosis=light))
             show(len(scored), len(files))
     good = [item for item in scored if item.diagnosis]
@@ -127,42 +126,24 @@ def evaluate(model: str | None, *, data: Path | None, split: str, out: Path | No
     say("Each figure with its 95 % interval; n is the number of photographs.")
 
 
-def list_models(*, as_json: bool) -> None:
-    """Every bundle, with its accuracy, n and interval."""
-    bundles = registry.list_bundles()
-    if as_json:
-        print(json.dumps([{"name": b.name, "version": b.version, "backbone": b.backbone, "data": b.data_name,
-                           "classes": len(b.classes), "figures": dict(b.figures)} for b in bundles]))
-        return
-    for b in bundles:
-        say(f"{b.name} {b.version}: {b.backbone}, {len(b.classes)} conditions, trained on {b.data_name}\n"
-             f"  accuracy {_figure(b, 'accuracy')}; macro F1 {_figure(b, 'macro_f1')}")
-    if not bundles:
-        say("No models yet; train one with `derm train --preset quick --data PATH`.")
-    for problem in registry.unreadable():
-        print(problem, file=sys.stderr)
+def ensemble(members: Sequence[str], *, name: str, vote: str, weights: str) -> None:
+    """Write an ensemble and say how good it is beside its members."""
+    from derm import ensembles
 
-
-def verify_models(name: str | None) -> int:
-    """Check hashes; 1 if anything is wrong."""
-    bundles = [find_bundle(name)] if name else registry.list_bundles()
-    problems = list(registry.unreadable()) if not name else []
-    for bundle in bundles:
-        found = registry.verify(bundle)
-        problems += found
-        say(f"{bundle.name}: {'damaged' if found else f'{len(bundle.sha256)} files as recorded'}")
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    return int(bool(problems))
-
-
-def complete_model(name: str, *, data: Path | None) -> None:
-    """Add to a bundle what it lacks for the point of care."""
-    from derm.nn import finish
-
-    bundle = finish.complete(find_bundle(name), data=data)
-    say(f"{bundle.name} now has prediction sets, abstention, known cases and reliability by skin type; its card "
-        f"says how they do: {bundle.path('card.md')}")
+    chosen: Sequence[float] | str = weights
+    if weights != ensembles.VALIDATION:
+        try:
+            chosen = [float(part) for part in weights.split(",")] if weights else ()
+        except ValueError:
+            raise ConfigError(f"weights = '{weights[:100]}'; expected a number for each member, such as "
+                              f"0.5,0.3,0.2, or {ensembles.VALIDATION}.", "weights") from None
+    made = ensembles.make(members, name=name, vote=vote, weights=chosen)
+    shares = dict(zip(made.members, made.shares, strict=True))
+    for bundle in (made, *registry.members(made)):
+        weight = f" (weight {shares[bundle.name]:.3f})" if bundle.name in shares else ""
+        figure = bundle.figures.get("accuracy")
+        say(f"{bundle.name}{weight}: accuracy {Figure(**figure) if figure else 'not measured'}")
+    say(f"{made.name} is a model now; its card is {made.path('card.md')}.")
 
 
 def find_bundle(model: str | None) -> registry.Bundle:
@@ -172,10 +153,11 @@ def find_bundle(model: str | None) -> registry.Bundle:
     return registry.find(model)
 
 
-def _print_one(item: Any, *, top: int, as_json: bool) -> None:
+def _print_one(item: Any, bundle: registry.Bundle, *, top: int, as_json: bool) -> None:
     if as_json:
-        found = (report.to_json(item.diagnosis, path=str(item.path), image_id=item.path.stem, top=top)
-                 if item.diagnosis else {"path": str(item.path), "image_id": item.path.stem, "error": item.error})
+        file = {"path": str(item.path), "image_id": item.path.stem}
+        found = (report.to_json(item.diagnosis, bundle=bundle, top=top, **file) if item.diagnosis
+                 else {**file, "error": item.error})
         print(json.dumps(found), flush=True)
     elif item.diagnosis:
         lines = ", ".join(f"{line.name} {line.probability:.0%}" for line in item.diagnosis.top(top))
@@ -205,8 +187,3 @@ def _write_submission(path: Path, good: Sequence[Any]) -> None:
         writer = csv.writer(file)
         writer.writerow(("md5hash", "label"))
         writer.writerows((item.path.stem, item.diagnosis.top(1)[0].condition) for item in good)
-
-
-def _figure(bundle: registry.Bundle, name: str) -> str:
-    figure = bundle.figures.get(name)
-    return str(Figure(**figure)) if figure else "not measured"

@@ -52,7 +52,8 @@ def show(name: Name, as_json: Json = False) -> None:
         print(json.dumps(record(run)))
         return
     say(f"{run.name}: {run.state}" + (f" ({run.doing})" if run.doing else "") +
-        f", epoch {run.epoch} of {run.epochs}" + (f", {_left(run)} left" if run.seconds_left is not None else ""))
+        f", {'trial' if run.is_search else 'epoch'} {run.epoch} of {run.epochs}" +
+        (f", {_left(run)} left" if run.seconds_left is not None else ""))
     for text in (run.reason, run.advice):
         if text:
             say(text)
@@ -110,7 +111,8 @@ def rm(name: Name) -> None:
 
 def record(run: jobs.Run) -> dict[str, Any]:
     """The run as JSON shows it; `created` in UTC, null where something is not known."""
-    return {"name": run.name, "state": run.state, "doing": run.doing, "pid": run.pid or None,
+    return {"name": run.name, "kind": "search" if run.is_search else "training", "state": run.state,
+            "doing": run.doing, "pid": run.pid or None,
             "created": _clock(run).isoformat(timespec="seconds"), "epoch": run.epoch, "epochs": run.epochs,
             "seconds_left": run.seconds_left, "device": run.device, "reason": run.reason, "advice": run.advice,
             "folder": str(run.folder)}

@@ -21,12 +21,14 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from derm import tuning
 from derm.bundle_rules import NAME, is_name
 from derm.errors import JobError
 from derm.jobs import status
 from derm.jobs.status import LIVE, LOG, STOP, Status
 from derm.nn import config as configs
 from derm.nn.config import TrainConfig
+from derm.tuning import Search
 
 WORKER = ("-m", "derm.jobs.worker")  # what a run's process is told to do, before the name of its folder
 _LOCK = ".runs.lock"
@@ -37,7 +39,8 @@ _TAIL = 2**18
 @dataclass(frozen=True)
 class Run:
     """A run as it is now. `state` is one of `STATES`; `created` in seconds of the clock; `seconds_left` None where
-    it is not known; `reason` and `advice` say why it ended so and what to do, and are empty where all is well."""
+    it is not known; `reason` and `advice` say why it ended so and what to do, and are empty where all is well.
+    The `epochs` of a search are its trials."""
 
     name: str
     folder: Path
@@ -57,21 +60,29 @@ class Run:
         """Whether it is queued, running or stopping."""
         return self.state in LIVE
 
+    @property
+    def is_search(self) -> bool:
+        """Whether it searches for settings (`derm.tuning`); what it leaves is no model."""
+        return tuning.is_search(self.folder)
 
-def start(config: TrainConfig, *, runs: Path, name: str | None = None) -> Run:
+
+def start(config: TrainConfig, *, runs: Path, name: str | None = None, search: Search | None = None) -> Run:
     """Start a run of its own process, which outlives this one; it waits if all devices are taken.
 
-    `name` by default tells the time and the backbone. Raises `JobError` for a name that is taken or cannot be one,
-    and for a folder that cannot be written; `ConfigError` for data or lists that are not there.
+    `name` by default tells the time and the backbone; with `search` the run is one for better settings than the
+    config's. Raises `JobError` for a name that is taken or cannot be one, and for a folder that cannot be written;
+    and what `checks.check` raises for data, lists or weights that are not there.
     """
+    config = _checked(config)
     with _changing(runs):
-        return _launch(_create(config, runs, name))
+        return _launch(_create(config, runs, name, search))
 
 
-def create(config: TrainConfig, *, runs: Path, name: str | None = None) -> Run:
+def create(config: TrainConfig, *, runs: Path, name: str | None = None, search: Search | None = None) -> Run:
     """As `start`, but this process is to do the work: see `derm.jobs.worker.work`."""
+    config = _checked(config)
     with _changing(runs):
-        return _seen(_create(config, runs, name))
+        return _seen(_create(config, runs, name, search))
 
 
 def resume(name: str, *, runs: Path) -> Run:
@@ -183,7 +194,15 @@ def _changing(runs: Path) -> Iterator[None]:
                        "permissions or make room, or name another folder with DERM_RUNS.") from error
 
 
-def _create(config: TrainConfig, runs: Path, name: str | None) -> Path:
+def _checked(config: TrainConfig) -> TrainConfig:
+    """The config with its data folder, if a run of it may begin; before anybody else is kept waiting."""
+    from derm.jobs import checks
+
+    checks.check(config)
+    return replace(config, data=str(configs.data_folder(config).resolve()))
+
+
+def _create(config: TrainConfig, runs: Path, name: str | None, search: Search | None) -> Path:
     """The folder of a new run, queued by this process. It appears with all that it needs, or not at all."""
     name = _dated(config, runs) if name is None else name
     if not is_name(name):
@@ -191,13 +210,15 @@ def _create(config: TrainConfig, runs: Path, name: str | None) -> Path:
     folder = runs / name
     if folder.exists():
         raise JobError(f"{folder}: exists already; choose another name, or resume it.")
-    config = replace(config, data=str(configs.data_folder(config).resolve()))
+    epochs = search.trials if search else config.head_epochs + config.epochs
     part = runs / f".{uuid.uuid4().hex}"
     part.mkdir()
     try:
         configs.save(config, part)
-        status.write(part, Status("queued", created=time.time(), turn=_next_turn(runs), epochs=(
-            config.head_epochs + config.epochs), beat=time.monotonic()).by(os.getpid(), own=False))
+        if search:
+            (part / tuning.SEARCH).write_text(search.to_json(), encoding="utf-8")
+        status.write(part, Status("queued", created=time.time(), turn=_next_turn(runs), epochs=epochs,
+                                  beat=time.monotonic()).by(os.getpid(), own=False))
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -208,7 +229,10 @@ def _queue_again(run: Run) -> Path:
     """The folder of an earlier run, queued by this process."""
     if run.is_live or _hangs(run):
         raise JobError(f"{run.name} is {run.state} already (process {run.pid}); stop it first.")
-    if run.state == "finished" or (run.folder / "bundle.json").is_file():
+    if run.is_search:
+        if not tuning.left(run.folder):
+            raise JobError(f"{run.name}: finished already; give it more trials with `derm tune --trials`.")
+    elif run.state == "finished" or (run.folder / "bundle.json").is_file():
         raise JobError(f"{run.name}: finished already; its bundle is there. Start a new run instead.")
     (run.folder / STOP).unlink(missing_ok=True)
     log = run.folder / LOG

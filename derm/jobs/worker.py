@@ -2,7 +2,7 @@
 
     python -m derm.jobs.worker RUN_FOLDER        (started by `derm.jobs.start` and `resume`, never by hand)
 
-Knows the order of things; Keras comes in only when it is the run's turn, and with the one GPU that is its own.
+Knows the order of things; Keras comes in only when it is the run's turn, and with the GPUs that are its own.
 """
 
 from __future__ import annotations
@@ -16,24 +16,28 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
+from derm import tuning
 from derm.errors import DermError
 from derm.jobs import control, turns
 from derm.jobs.heart import Heart, Held, Stopped
 from derm.jobs.status import LOG
+from derm.nn import config as configs
 from derm.settings import settings
 
 Train = Callable[..., Path]
 
 
 def work(folder: Path, *, say: Callable[[str], None] = print, train: Train | None = None) -> Path:
-    """Train the run in `folder`, created or queued anew, in this process; returns the folder, a bundle.
+    """Train the run in `folder`, created or queued anew, in this process; returns the folder, a bundle (or, of a
+    search, its trials).
 
     Raises `Stopped` when it was asked to stop, and whatever ends the training; status.json and the log tell of it.
     """
     heart = Heart(folder, state="queued", own_process=True)
     with _stopped_by_signals(heart), heart:
         try:
-            with turns.taken(heart, locks=settings().cache / "locks", say=say):
+            with turns.taken(heart, locks=settings().cache / "locks", say=say,
+                             gpus=configs.read(folder / configs.CONFIG).gpus):
                 return (train or _train)(folder, heart=heart, say=say)
         except (Stopped, KeyboardInterrupt):
             raise
@@ -67,7 +71,11 @@ def _log(folder: Path, error: BaseException) -> None:
 
 
 def _train(folder: Path, *, heart: Heart, say: Callable[[str], None]) -> Path:
-    from derm.nn import train as training  # imports Keras
+    if tuning.is_search(folder):
+        from derm.nn import tune
+
+        return tune.proceed(folder, heart=heart, say=say)
+    from derm.nn import train as training  # imports Keras, as `tune` does
 
     return training.proceed(folder, heart=heart, say=say)
 

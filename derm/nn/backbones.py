@@ -16,6 +16,8 @@ from typing import Any
 import keras
 
 from derm.errors import ConfigError, ModelError
+from derm.nn import config as configs
+from derm.nn.config import find_weights
 from derm.settings import settings
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -69,38 +71,46 @@ class Backbone:
 
     name: str
     builder: Builder
-    size: int
     scaling: Scaling
     files: tuple[str, ...] = ()
-    min_size: int = 32
     last: str | None = None
+
+    @property
+    def size(self) -> int:
+        """The natural side of its input in pixels."""
+        return configs.BACKBONES[self.name][0]
+
+    @property
+    def min_size(self) -> int:
+        """The least side of its input in pixels."""
+        return configs.BACKBONES[self.name][1]
 
 
 _APPLICATIONS = keras.applications
 _KERNELS = "weights_tf_dim_ordering_tf_kernels"
 BACKBONES: Mapping[str, Backbone] = {b.name: b for b in (
-    Backbone("resnet50", _APPLICATIONS.ResNet50, 224, _caffe, (f"resnet50_{_KERNELS}_notop.h5",)),
-    Backbone("resnet50v2", _APPLICATIONS.ResNet50V2, 224, _symmetric, (f"resnet50v2_{_KERNELS}_notop.h5",)),
-    Backbone("resnet50v2-conv4", _APPLICATIONS.ResNet50V2, 224, _symmetric,
+    Backbone("resnet50", _APPLICATIONS.ResNet50, _caffe, (f"resnet50_{_KERNELS}_notop.h5",)),
+    Backbone("resnet50v2", _APPLICATIONS.ResNet50V2, _symmetric, (f"resnet50v2_{_KERNELS}_notop.h5",)),
+    Backbone("resnet50v2-conv4", _APPLICATIONS.ResNet50V2, _symmetric,
              ("resnet50v2_conv4_imagenet.weights.h5",), last="conv5_block1_preact_relu"),
-    Backbone("mobilenetv2", _APPLICATIONS.MobileNetV2, 224, _symmetric,
+    Backbone("mobilenetv2", _APPLICATIONS.MobileNetV2, _symmetric,
              ("mobilenet_v2_1.0_224_imagenet_notop.weights.h5",
               f"mobilenet_v2_{_KERNELS}_1.0_224_no_top.h5")),
-    Backbone("mobilenetv3large", _APPLICATIONS.MobileNetV3Large, 224, _inside,
+    Backbone("mobilenetv3large", _APPLICATIONS.MobileNetV3Large, _inside,
              ("weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",)),
-    Backbone("efficientnetb0", _APPLICATIONS.EfficientNetB0, 224, _inside, ("efficientnetb0_notop.h5",)),
-    Backbone("efficientnetb3", _APPLICATIONS.EfficientNetB3, 300, _inside, ("efficientnetb3_notop.h5",)),
-    Backbone("efficientnetb4", _APPLICATIONS.EfficientNetB4, 380, _inside, ("efficientnetb4_notop.h5",)),
-    Backbone("efficientnetv2b0", _APPLICATIONS.EfficientNetV2B0, 224, _inside,
+    Backbone("efficientnetb0", _APPLICATIONS.EfficientNetB0, _inside, ("efficientnetb0_notop.h5",)),
+    Backbone("efficientnetb3", _APPLICATIONS.EfficientNetB3, _inside, ("efficientnetb3_notop.h5",)),
+    Backbone("efficientnetb4", _APPLICATIONS.EfficientNetB4, _inside, ("efficientnetb4_notop.h5",)),
+    Backbone("efficientnetv2b0", _APPLICATIONS.EfficientNetV2B0, _inside,
              ("efficientnetv2-b0_notop.h5",)),
-    Backbone("efficientnetv2s", _APPLICATIONS.EfficientNetV2S, 384, _inside, ("efficientnetv2-s_notop.h5",)),
-    Backbone("densenet121", _APPLICATIONS.DenseNet121, 224, _standardised,
+    Backbone("efficientnetv2s", _APPLICATIONS.EfficientNetV2S, _inside, ("efficientnetv2-s_notop.h5",)),
+    Backbone("densenet121", _APPLICATIONS.DenseNet121, _standardised,
              (f"densenet121_{_KERNELS}_notop.h5",)),
-    Backbone("inceptionv3", _APPLICATIONS.InceptionV3, 299, _symmetric,
-             (f"inception_v3_{_KERNELS}_notop.h5",), min_size=75),
-    Backbone("nasnetmobile", _APPLICATIONS.NASNetMobile, 224, _symmetric, ("nasnet_mobile_no_top.h5",)),
-    Backbone("convnexttiny", _APPLICATIONS.ConvNeXtTiny, 224, _inside, ("convnext_tiny_notop.h5",)),
-    Backbone("baseline", _baseline, 96, _unit),
+    Backbone("inceptionv3", _APPLICATIONS.InceptionV3, _symmetric,
+             (f"inception_v3_{_KERNELS}_notop.h5",)),
+    Backbone("nasnetmobile", _APPLICATIONS.NASNetMobile, _symmetric, ("nasnet_mobile_no_top.h5",)),
+    Backbone("convnexttiny", _APPLICATIONS.ConvNeXtTiny, _inside, ("convnext_tiny_notop.h5",)),
+    Backbone("baseline", _baseline, _unit),
 )}
 
 
@@ -136,18 +146,6 @@ def trunk(name: str, image: Any, *, weights: str = "none") -> keras.Model:
         _load_imagenet(kind, plain)
     _set_statistics(plain)
     return _flatten(plain)
-
-
-def find_weights(weights: str) -> Path:
-    """The weights file a user means: a path, or a name in the weights folder. `ModelError` if neither."""
-    folder = settings().weights
-    candidates = [Path(weights).expanduser(), *([folder / weights] if folder else [])]
-    for path in candidates:
-        if path.is_file():
-            return path
-    where = folder or "the folder that DERM_WEIGHTS names (it is not set)"
-    raise ModelError(f"weights = '{weights}': no such file, nor in {where}. Expected 'imagenet', 'none', "
-                     "or a .weights.h5, .h5 or .keras file.")
 
 
 def _application(kind: Backbone, tensor: Any) -> keras.Model:

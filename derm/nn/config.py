@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from derm.errors import ConfigError
+from derm.errors import ConfigError, ModelError
 from derm.settings import settings
 
 CONFIG = "config.toml"
@@ -18,6 +18,14 @@ LISTS = {"exclude": "exclude.csv", "split_file": "split.csv"}
 IMBALANCE = ("none", "class-weights", "weighted-loss", "focal", "sqrt-sampling", "inverse-sampling",
              "skin-type-sampling")
 HEADS = ("pool", "se", "cbam", "attention")
+# The trunks that `derm.nn.backbones` builds: the natural and the least side of the input in pixels.
+BACKBONES: Mapping[str, tuple[int, int]] = {
+    "resnet50": (224, 32), "resnet50v2": (224, 32), "resnet50v2-conv4": (224, 32), "mobilenetv2": (224, 32),
+    "mobilenetv3large": (224, 32), "efficientnetb0": (224, 32), "efficientnetb3": (300, 32),
+    "efficientnetb4": (380, 32), "efficientnetv2b0": (224, 32), "efficientnetv2s": (384, 32),
+    "densenet121": (224, 32), "inceptionv3": (299, 75), "nasnetmobile": (224, 32), "convnexttiny": (224, 32),
+    "baseline": (96, 32),
+}
 
 
 def _number(default: float, low: float, high: float, *, above: bool = False) -> Any:
@@ -108,22 +116,41 @@ class TrainConfig:
         if self.epochs + self.head_epochs == 0:
             raise ConfigError("epochs = 0 and head_epochs = 0: nothing to train; set one of them to 1 or more.",
                               "epochs")
-        if 0 < self.image_size < 32:
-            raise ConfigError(f"image_size = {self.image_size}; expected a whole number from 32 to 1024, "
-                              "or 0 for the backbone's natural size.", "image_size")
+        least = self._least_side()
+        for key in ("image_size", "answer_size"):
+            if 0 < (side := getattr(self, key)) < least:
+                raise ConfigError(f"{key} = {side}; {self.backbone} needs at least {least} pixels. Expected a "
+                                  f"whole number from {least} to 1024, or 0.", key)
         if self.mixup + self.cutmix > 1:
             raise ConfigError(f"mixup + cutmix = {self.mixup + self.cutmix:g}; these are shares of the "
                               "images, together at most 1.", "mixup")
+
+    @property
+    def side(self) -> int:
+        """The network's input in pixels while it trains: `image_size`, or what is natural for the backbone."""
+        return self.image_size or BACKBONES[self.backbone][0]
+
+    @property
+    def answer_side(self) -> int:
+        """The finished network's input in pixels: `answer_size`, or that of the training."""
+        return self.answer_size or self.side
+
+    def _least_side(self) -> int:
+        if self.backbone not in BACKBONES:
+            raise ConfigError(f"backbone = '{self.backbone}'; expected one of {', '.join(BACKBONES)}.", "backbone")
+        return BACKBONES[self.backbone][1]
 
     def to_toml(self) -> str:
         """The file that reproduces this run."""
         return "".join(f"{key} = {_toml(value)}\n" for key, value in asdict(self).items())
 
 
-# Smaller and shorter than the default, for a first look: minutes on two processor cores.
+# quick: smaller and shorter, for a first look: minutes on two processor cores. best: sharper, longer and steadier,
+# and its answers look at more views of a photograph.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "quick": {"image_size": 128, "head_epochs": 2, "epochs": 3, "mixup": 0.0, "early_stopping": 0},
     "default": {},
+    "best": {"image_size": 256, "epochs": 50, "ema": 0.998, "turns": True},
 }
 
 
@@ -183,6 +210,18 @@ def data_folder(config: TrainConfig) -> Path:
         raise ConfigError(f"data = '{folder}': no such folder; expected that of a data set (`derm data list`).",
                           "data")
     return folder
+
+
+def find_weights(weights: str) -> Path:
+    """The weights file a user means: a path, or a name in the weights folder. `ModelError` if neither."""
+    folder = settings().weights
+    candidates = [Path(weights).expanduser(), *([folder / weights] if folder else [])]
+    for path in candidates:
+        if path.is_file():
+            return path
+    where = folder or "the folder that DERM_WEIGHTS names (it is not set)"
+    raise ModelError(f"weights = '{weights}': no such file, nor in {where}. Expected 'imagenet', 'none', "
+                     "or a .weights.h5, .h5 or .keras file.")
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:

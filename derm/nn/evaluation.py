@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from derm import datasets, predictions
+from derm import datasets, predictions, registry
 from derm.errors import DatasetError
 from derm.nn import config as configs
-from derm.nn import scoring
+from derm.nn import predict, scoring
 from derm.nn.material import chosen_rows, labelled_rows
-from derm.nn.predict import Predictor
 from derm.registry import Bundle
 
 
 def predict_split(bundle: Bundle, *, data: Path | None, split: str) -> pd.DataFrame:
     """The predictions table for "train", "val", "test" or "all" labelled photographs of the data set.
 
-    "all" are also those of a publisher's test part, and those that a list left out of training. Raises
-    `DatasetError` if the data is not what the bundle was trained on (its split would be another one) and a
-    part was asked for, or if a photograph cannot be read.
+    Of an ensemble, "train" are those that not every member held out. "all" are also those of a publisher's test
+    part, and those that a list left out of training. Raises `DatasetError` if the data is not what the bundle was
+    trained on (its split would be another one) and a part was asked for, or if a photograph cannot be read.
     """
-    recorded = bundle.path("config.toml")  # a bundle from elsewhere need not have one
+    first, *_ = registry.members(bundle) or [bundle]
+    recorded = first.path(configs.CONFIG)  # a bundle from elsewhere need not have one
     config = configs.read(recorded) if recorded.is_file() else configs.TrainConfig()
     config = replace(config, data=str(data) if data else "")
     dataset = datasets.load(configs.data_folder(config))
@@ -32,13 +32,13 @@ def predict_split(bundle: Bundle, *, data: Path | None, split: str) -> pd.DataFr
     else:
         _check_same(bundle, dataset, split)
         rows = _part(bundle, chosen_rows(dataset, config), split)
-    predictor = Predictor.load(bundle)
-    scored = list(scoring.score(predictor, [dataset.root / path for path in rows["path"]]))
+    model = predict.load(bundle)
+    scored = list(scoring.score(model, [dataset.root / path for path in rows["path"]], rows))
     broken = [item.error for item in scored if item.error]
     if broken:
         raise DatasetError("Some photographs cannot be read; replace or remove them:", broken)
     found = [item.diagnosis.probabilities for item in scored if item.diagnosis]
-    return predictions.table(rows, classes=predictor.classes, probabilities=pd.DataFrame(found).to_numpy())
+    return predictions.table(rows, classes=model.classes, probabilities=pd.DataFrame(found).to_numpy())
 
 
 def _check_same(bundle: Bundle, dataset: datasets.Dataset, split: str) -> None:

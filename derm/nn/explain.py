@@ -19,6 +19,8 @@ import numpy as np
 from derm import images
 from derm.errors import ModelError
 from derm.nn import architecture
+from derm.nn.ensemble import Ensemble
+from derm.nn.model import Model
 from derm.nn.predict import Predictor
 
 SMOOTH_SAMPLES = 20
@@ -34,10 +36,11 @@ class Method:
     compute: Callable[[Predictor, np.ndarray, int], np.ndarray]
 
 
-def explain(predictor: Predictor, pixels: np.ndarray, condition: str, method: str) -> np.ndarray:
+def explain(predictor: Model, pixels: np.ndarray, condition: str, method: str) -> np.ndarray:
     """Where `condition` is seen in a photograph uint8 [H, W, 3]: float32 [h, w] in 0..1, covering all of it.
 
-    The same call gives the same map. Raises `ModelError` for an unknown condition or method, and on JAX.
+    The same call gives the same map; of an ensemble, that of its members together. Raises `ModelError` for an
+    unknown condition or method, and on JAX.
     """
     if method not in METHODS:
         raise ModelError(f"method = '{method}'; expected one of {', '.join(METHODS)}.")
@@ -47,6 +50,10 @@ def explain(predictor: Predictor, pixels: np.ndarray, condition: str, method: st
     if (backend := keras.backend.backend()) != "tensorflow":
         raise ModelError(f"{METHODS[method].label} needs TensorFlow and this process runs on {backend}; "
                          "start it with KERAS_BACKEND=tensorflow, or use Grad-CAM.")
+    if isinstance(predictor, Ensemble):
+        return predictor.together([explain(member, pixels, condition, method)
+                                   for member in predictor.members.values()])
+    assert isinstance(predictor, Predictor)
     fitted = images.fit(pixels, predictor.input_size)
     with _LOCK:
         found = METHODS[method].compute(predictor, fitted, predictor.classes.index(condition))

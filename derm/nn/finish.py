@@ -19,11 +19,11 @@ from derm import atomic, card, datasets, predictions, registry
 from derm.errors import DatasetError, ModelError
 from derm.fairness import metrics
 from derm.fairness.figure import Figure
-from derm.nn import architecture, calibrate, reference
+from derm.nn import architecture, calibrate, compact, reference
 from derm.nn import config as configs
 from derm.nn import material as materials
 from derm.nn.config import TrainConfig
-from derm.nn.material import Material
+from derm.nn.material import Material, Part
 from derm.nn.predict import Predictor
 
 _SAME = 1e-3  # of a probability: backends and processors round differently
@@ -31,14 +31,13 @@ INTENDED_USE = ("Research and teaching: a differential to discuss, with its meas
                 "Not a medical device; not for deciding on anybody's care.")
 
 
-def logits(network: keras.Model, pixels: np.ndarray, *, mirror: bool = False) -> np.ndarray:
-    """Logits float32 [n, classes] of uint8 pictures [n, S, S, 3]; `mirror`: averaged with the mirror images'."""
-    if mirror:
-        return (logits(network, pixels) + logits(network, pixels[:, :, ::-1])) / 2
+def logits(network: keras.Model, part: Part) -> np.ndarray:
+    """Logits float32 [n, classes] of one view of a part's pictures, while a run goes on."""
+    inputs = {"image": part.pixels, "metadata": part.metadata} if part.metadata.shape[1] else part.pixels
     if not network.compiled:
         # Left to itself Keras would choose XLA, whose convolutions crawl on processors.
         network.compile(jit_compile=keras.backend.backend() == "jax")
-    return np.asarray(network.predict(pixels, batch_size=64, verbose=0))
+    return np.asarray(network.predict(inputs, batch_size=64, verbose=0))
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -47,8 +46,10 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def portable(network: keras.Model, config: TrainConfig, classes: int) -> keras.Model:
-    """The same network in float32, so that it is as exact and as fast as can be on any processor."""
-    plain = architecture.build(config.backbone, classes=classes, size=config.image_size, dropout=config.dropout)
+    """The same network in float32, so that it is as exact and as fast as can be on any processor, and with the
+    input that answers are to have: the weights do not depend on it."""
+    plain = architecture.build(config.backbone, classes=classes, size=config.answer_side, dropout=config.dropout,
+                               head=config.head, metadata=architecture.metadata_width(network))
     plain.set_weights(network.get_weights())
     return plain
 
@@ -58,18 +59,20 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
 
     Figures are those of "test" where the split holds one out, else of "val".
     """
-    network.save(run / registry.NETWORK)  # before `logits` compiles it: an optimiser has no place in a bundle
-    found = {name: logits(network, part.pixels, mirror=config.mirror) for name, part in material.held_out.items()}
-    val = material.held_out["val"]
-    temperature = calibrate.temperature(found["val"], val.labels)
+    material = materials.at_answer_side(material, config)
+    compact.shorten(network)  # before it answers: what is recorded is what the saved network says
+    compact.save(network, run / registry.NETWORK)
+    predictor = Predictor(_describe(config, material, run), network)
+    found = {name: predictor.logits(part.pixels, part.rows) for name, part in material.held_out.items()}
+    temperature = calibrate.temperature(found["val"], material.held_out["val"].labels)
+    predictor.bundle = replace(predictor.bundle, temperature=temperature)
     table = pd.concat([
         predictions.table(material.held_out[name].rows.assign(split=name), classes=material.classes,
                           probabilities=calibrate.probabilities(values, temperature))
         for name, values in found.items()], ignore_index=True)
     # A bundle travels: it knows its data by name and fingerprint, not by a folder of one machine.
     configs.save(replace(config, data=""), run)
-    described = _describe(config, material, run, temperature)
-    return _leave(described, Predictor(described, network), material, table)
+    return _leave(predictor.bundle, predictor, material, table)
 
 
 def complete(old: registry.Bundle, *, data: Path | None) -> registry.Bundle:
@@ -80,18 +83,22 @@ def complete(old: registry.Bundle, *, data: Path | None) -> registry.Bundle:
     Raises `DatasetError` if that is other data or was split otherwise, `ModelError` if the network does not answer
     as recorded.
     """
+    if old.members:
+        raise ModelError(f"{old.name} is an ensemble; complete its members ({', '.join(old.members)}) and make it "
+                         "again.")
     config = replace(configs.read(old.path(configs.CONFIG)), data=str(data) if data else "")
     root = configs.data_folder(config)
     if datasets.load(root).fingerprint != old.data_fingerprint:
         raise DatasetError(f"{root}: not the data that {old.name} was trained on ({old.data_name}); name "
                            "the folder of that.")
-    material = materials.prepare(config)
+    material = materials.at_answer_side(materials.prepare(config), config)
     recorded = predictions.read(old.path("predictions.parquet")).set_index("image_id", drop=False)
     rows = pd.concat([part.rows.assign(split=name) for name, part in material.held_out.items()])
     if wrong := sorted(set(recorded.index) ^ set(rows["image_id"])):
         raise DatasetError(f"{root}: split otherwise than for {old.name}; held out only then or only now:", wrong)
     predictor = Predictor.load(replace(old, sha256={registry.NETWORK: old.sha256[registry.NETWORK]}))
-    found = np.concatenate([predictor.probabilities(part.pixels) for part in material.held_out.values()])
+    found = np.concatenate([predictor.probabilities(part.pixels, part.rows)
+                            for part in material.held_out.values()])
     table = predictions.table(rows, classes=old.classes, probabilities=recorded.loc[
         rows["image_id"], [f"p:{name}" for name in old.classes]].to_numpy())
     if (apart := np.abs(found - table.filter(regex="^p:").to_numpy()).max()) > _SAME:
@@ -122,15 +129,17 @@ def _ece_before(table: pd.DataFrame, described: registry.Bundle) -> Figure:
     return metrics.summary(predictions.table(val, classes=described.classes, probabilities=raw))["ece"]
 
 
-def _describe(config: TrainConfig, material: Material, run: Path, temperature: float) -> registry.Bundle:
+def _describe(config: TrainConfig, material: Material, run: Path) -> registry.Bundle:
+    """All that is known before the network answers."""
     dataset = material.dataset
     now = datetime.now(UTC)
     counts = {"train": len(material.train.labels)}
     counts |= {name: len(part.labels) for name, part in material.held_out.items()}
     return registry.Bundle(
         folder=run, name=run.name, version=now.strftime("%Y.%m.%d"), created=now.isoformat(timespec="seconds"),
-        classes=material.classes, partition3=_partitions(dataset.table), input_size=config.image_size,
-        backbone=config.backbone, temperature=temperature, mirror=config.mirror,
+        classes=material.classes, partition3=_partitions(dataset.table), input_size=config.answer_side,
+        backbone=config.backbone, temperature=1.0, mirror=config.mirror, turns=config.turns,
+        metadata=material.metadata,
         data_name=dataset.name, data_fingerprint=dataset.fingerprint, licence=dataset.source.licence,
         citation=dataset.source.citation, intended_use=INTENDED_USE,
         keras_version=keras.__version__, code_version=derm.__version__,

@@ -9,7 +9,8 @@ import numpy as np
 from keras import ops
 
 from derm.errors import ConfigError
-from derm.nn import architecture
+from derm.fairness.groups import SKIN_TYPE_GROUPS
+from derm.nn import architecture, devices, groupdro
 from derm.nn.augment import Augment
 from derm.nn.config import TrainConfig
 
@@ -18,10 +19,13 @@ class Learner(keras.Model):
     """Takes {"image", "target"}, augments both in training, and returns {"logits", "target"}.
 
     Targets go in with the images because mixup and cutmix change both; that keeps the step inside
-    Keras's own `fit`, which is the same on TensorFlow and JAX.
+    Keras's own `fit`, which is the same on TensorFlow and JAX. With group DRO "group", the numbers of
+    `groupdro.codes`, goes in too: a blended image keeps that of its larger part, which is its own. `groups` are
+    those of the whole training part, by which the weights of the groups begin.
     """
 
-    def __init__(self, network: keras.Model, config: TrainConfig, class_weights: np.ndarray) -> None:
+    def __init__(self, network: keras.Model, config: TrainConfig, class_weights: np.ndarray, *,
+                 groups: np.ndarray | None = None) -> None:
         super().__init__(name="learner")
         self.network = network
         self.trunk = architecture.with_float_input(network)
@@ -29,19 +33,33 @@ class Learner(keras.Model):
         self.augment_seeds = self.augment.seeds  # tracked as state by Keras
         self.class_weights = class_weights
         self.config = config
+        if config.group_weighting == "dro":
+            self.group_weights = keras.Variable(
+                groupdro.start(groupdro.codes(np.array(SKIN_TYPE_GROUPS) if groups is None else groups)),
+                trainable=False, dtype="float32", name="group_weights", aggregation="mean")
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Logits float32 [B, classes] and the targets they are to be held against."""
-        image, target = inputs["image"], inputs["target"]
-        if training:
-            image, target = self.augment(image, target)
+        image, target, metadata = inputs["image"], inputs["target"], inputs.get("metadata")
+        if training and metadata is not None:
+            # What is blended is blended with all that is known of it.
+            known = ops.concatenate([target, metadata], axis=1)
+            image, known = self.augment(image, known, inputs.get("partner"))
+            target, metadata = ops.split(known, [target.shape[1]], axis=1)
+        elif training:
+            image, target = self.augment(image, target, inputs.get("partner"))
         else:
             image = ops.image.resize(ops.cast(image, "float32"), (self.config.image_size,) * 2)
-        return {"logits": self.trunk(image, training=training), "target": target}
+        seen = image if metadata is None else {"image": image, "metadata": metadata}
+        found = {"logits": self.trunk(seen, training=training), "target": target}
+        return found | ({"group": inputs["group"]} if "group" in inputs else {})
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
                      training: bool = True) -> Any:
-        """Mean over the batch of the weighted cross-entropy, or focal loss (Lin et al., ICCV 2017)."""
+        """Mean over the batch of the weighted cross-entropy, or focal loss (Lin et al., ICCV 2017).
+
+        With group DRO the weighted sum of the means over its groups, whose weights it moves on in training.
+        """
         target, logits = y_pred["target"], y_pred["logits"]
         smoothing = self.config.label_smoothing
         if self.config.imbalance == "focal":
@@ -51,23 +69,13 @@ class Learner(keras.Model):
         else:
             loss = keras.losses.categorical_crossentropy(target, logits, from_logits=True,
                                                          label_smoothing=smoothing)
-        return ops.mean(loss * ops.sum(target * self.class_weights, axis=1))
-
-
-def optimizer(config: TrainConfig, *, rate: float, steps: int, warmup: int, cosine: bool) -> Any:
-    """AdamW or Adam with `rate` as its peak: warm-up then cosine over `steps`, or constant."""
-    schedule: Any = rate
-    if cosine:
-        warmup = min(warmup, max(steps - 1, 0))
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else rate, max(steps - warmup, 1), alpha=0.01,
-            warmup_target=rate if warmup else None, warmup_steps=warmup)
-    if config.optimizer == "adam":
-        return keras.optimizers.Adam(schedule)
-    adamw = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
-    # Decaying norms and biases only shrinks what they are there to scale (as in the AdamW literature).
-    adamw.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return adamw
+        loss = loss * ops.sum(target * self.class_weights, axis=1)
+        if self.config.group_weighting == "none":
+            return devices.shared(ops.mean(loss))
+        loss, weights = groupdro.step(self.group_weights, loss, y_pred["group"], rate=self.config.dro_rate)
+        if training:
+            self.group_weights.assign(weights)
+        return devices.shared(loss)
 
 
 def accelerated() -> bool:

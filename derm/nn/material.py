@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ import pandas as pd
 from derm import datasets, duplicates, exclusions, splits
 from derm.errors import ConfigError, DatasetError
 from derm.fairness.groups import skin_type_group
-from derm.nn import cache
+from derm.nn import cache, metadata
 from derm.nn.config import TrainConfig, data_folder
 from derm.settings import settings
 
@@ -22,26 +24,27 @@ _MARGIN = 8 / 7
 
 @dataclass(frozen=True)
 class Part:
-    """Pictures uint8 [n, S, S, 3], labels int [n], skin-type group names [n], and their rows."""
+    """Pictures uint8 [n, S, S, 3], labels int [n], skin-type group names [n], their rows, and what is known beside
+    them as numbers, float32 [n, M]; M is 0 without metadata."""
 
     pixels: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
     rows: pd.DataFrame
+    metadata: np.ndarray
 
 
 @dataclass(frozen=True)
 class Material:
-    """The training part, the held-out parts ("val", and "test" where there is one), and their source."""
+    """The training part, the held-out parts ("val", and "test" where there is one), their source, and how its
+    metadata becomes numbers (`derm.nn.metadata`). `classes` are the conditions that have photographs, slugs in the
+    order of the network's outputs."""
 
     dataset: datasets.Dataset
     train: Part
     held_out: dict[str, Part]
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Slugs, in the order of the network's outputs."""
-        return self.dataset.classes
+    classes: tuple[str, ...]
+    metadata: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def prepare(config: TrainConfig) -> Material:
@@ -51,9 +54,21 @@ def prepare(config: TrainConfig) -> Material:
     parts = (saved_parts(dataset, rows, config.split_file, fold=config.fold) if config.split_file
              else split_rows(dataset, rows, fractions=config.split, seed=config.seed))
     margin = round(config.image_size * _MARGIN)
-    held_out = {name: _part(dataset, rows[parts == name], config.image_size)
+    learnt = rows[parts == "train"]
+    classes = _learnable(dataset, rows, parts)
+    spec = metadata.fit(learnt, metadata.names(config.metadata))
+    held_out = {name: _part(dataset, rows[parts == name], config.image_size, classes, spec)
                 for name in ("val", "test") if (parts == name).any()}
-    return Material(dataset, _part(dataset, rows[parts == "train"], margin), held_out)
+    return Material(dataset, _part(dataset, learnt, margin, classes, spec), held_out, classes, spec)
+
+
+def at_answer_side(material: Material, config: TrainConfig) -> Material:
+    """The material with what is held out decoded as the finished network sees it."""
+    if config.answer_side == config.side:
+        return material
+    return replace(material, held_out={
+        name: replace(part, pixels=_pixels(material.dataset, part.rows, config.answer_side))
+        for name, part in material.held_out.items()})
 
 
 def chosen_rows(dataset: datasets.Dataset, config: TrainConfig) -> pd.DataFrame:
@@ -121,9 +136,29 @@ def _saved(dataset: datasets.Dataset, split_file: str) -> pd.Series:
     return saved.set_index("image_id")["split"]
 
 
-def _part(dataset: datasets.Dataset, rows: pd.DataFrame, size: int) -> Part:
-    paths = [dataset.root / path for path in rows["path"]]
-    pictures = cache.pixels(paths, size=size, folder=settings().cache / "pixels")
-    labels = pd.Categorical(rows["condition"].astype(str), categories=list(dataset.classes)).codes
+def _learnable(dataset: datasets.Dataset, rows: pd.DataFrame, parts: pd.Series) -> tuple[str, ...]:
+    """The conditions of the training part. Raises `DatasetError` if those held out have another, or are none."""
+    conditions = rows["condition"].astype(str)
+    learnt = {*conditions[parts == "train"]}
+    if not (parts == "val").any():
+        raise DatasetError(f"{dataset.name} ({dataset.root}): no photograph is left for validation, because most "
+                           f"of its {len(learnt)} conditions have only one that is not nearly a copy of another. "
+                           "Add photographs.")
+    if unseen := sorted({*conditions} - learnt):
+        raise DatasetError(f"{dataset.name} ({dataset.root}): conditions with photographs that are held out and "
+                           "none in the training part, so that nothing would be learnt of them. Add photographs, "
+                           "split otherwise, or leave these out (`exclude`)", unseen)
+    return tuple(name for name in dataset.classes if name in learnt)
+
+
+def _part(dataset: datasets.Dataset, rows: pd.DataFrame, size: int, classes: tuple[str, ...],
+          spec: metadata.Spec) -> Part:
+    labels = pd.Categorical(rows["condition"].astype(str), categories=list(classes)).codes
     groups = skin_type_group(rows["fst"]).to_numpy(dtype=str)
-    return Part(pictures, np.asarray(labels, dtype=np.int64), groups, rows)
+    return Part(_pixels(dataset, rows, size), np.asarray(labels, dtype=np.int64), groups, rows,
+                metadata.encode(spec, rows))
+
+
+def _pixels(dataset: datasets.Dataset, rows: pd.DataFrame, size: int) -> np.ndarray:
+    paths = [dataset.root / path for path in rows["path"]]
+    return cache.pixels(paths, size=size, folder=settings().cache / "pixels")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 import numpy as np
 
@@ -68,19 +70,41 @@ def steps_per_epoch(images: int, config: TrainConfig) -> int:
     return config.steps_per_epoch or max(1, round(images / config.batch_size))
 
 
-class Batches(keras.utils.PyDataset):
-    """One epoch's batches: {"image": uint8 [B, S, S, 3], "target": float32 [B, classes]}.
+def partners(order: np.ndarray, labels: np.ndarray, *, below: int, seed: int, epoch: int) -> np.ndarray:
+    """For each image of an epoch's `order`, int [steps, batch], another one of its class, int [steps, batch].
 
-    Two threads read ahead, so the accelerator does not wait for the disk.
+    Only of classes with fewer than `below` images; any other image, and the only one of its class, gets itself.
+    The same for the same order, seed and epoch.
+    """
+    counts = np.bincount(labels)
+    by_class = np.argsort(labels, kind="stable")
+    first = np.cumsum(counts) - counts
+    place = np.empty_like(by_class)
+    place[by_class] = np.arange(len(labels)) - first[labels[by_class]]
+    own = labels[order]
+    size = counts[own]
+    further = 1 + np.floor(np.random.default_rng((seed, epoch, 1)).random(order.shape) * (size - 1)).astype(int)
+    return by_class[first[own] + (place[order] + np.where(size < below, further, 0)) % size]
+
+
+class Batches(keras.utils.PyDataset):
+    """One epoch's batches, each a dict of the rows that `order`, int [steps, batch], draws from `columns`.
+
+    The learner wants "image", uint8 [n, S, S, 3], and "target", float32 [n, classes]; "group" and "metadata" go
+    along in the same way. With `partners`, int [steps, batch], a batch has "partner" too: the pictures of those
+    rows. Two threads read ahead, so the accelerator does not wait for the disk.
     """
 
-    def __init__(self, pixels: np.ndarray, targets: np.ndarray, order: np.ndarray) -> None:
+    def __init__(self, columns: Mapping[str, np.ndarray], order: np.ndarray, *,
+                 partners: np.ndarray | None = None) -> None:
         super().__init__(workers=2, use_multiprocessing=False, max_queue_size=8)
-        self._pixels, self._targets, self._order = pixels, targets, order
+        self._columns, self._order, self._partners = columns, order, partners
 
     def __len__(self) -> int:
         return len(self._order)
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
-        rows = self._order[index]
-        return ({"image": self._pixels[rows], "target": self._targets[rows]},)
+        batch = {name: column[self._order[index]] for name, column in self._columns.items()}
+        if self._partners is not None:
+            batch["partner"] = self._columns["image"][self._partners[index]]
+        return (batch,)

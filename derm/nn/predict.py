@@ -1,51 +1,70 @@
-"""One bundle in memory: photographs in, diagnoses out. Knows the network and its bundle; no pages, no paths
+"""One network in memory: photographs in, diagnoses out. Knows the network and its bundle; no pages, no paths
 but those it is handed.
 
 One traced call gives logits, the last feature maps and the mean of finer ones; probabilities, heat maps and
-known cases follow from those.
+known cases follow from those. What metadata adds to the logits comes after.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 import numpy as np
+import pandas as pd
 from keras import ops
-from PIL import Image, ImageOps
 
-from derm import images, registry
-from derm.errors import ImageError, ModelError
-from derm.images import Photo
-from derm.nn import architecture, calibrate, reference
+from derm import registry
+from derm.errors import ModelError
+from derm.nn import architecture, calibrate, reference, views
+from derm.nn.metadata import encode, encode_one
+from derm.nn.model import BATCH, Model
 from derm.registry import Bundle
 from derm.schema import Diagnosis
 from derm.support import Reference
 
-BATCH = 32
+if TYPE_CHECKING:
+    from derm.nn.ensemble import Ensemble
+
 HEAT_MAPS = 5
 
-Picture = np.ndarray | bytes | str | Path | Image.Image | Photo
+
+class Seen(NamedTuple):
+    """What a network makes of n pictures: calibrated `probabilities` float64 [n, classes], the last feature maps
+    float32 [n, h, w, c] and the means of finer ones [n, c'], both of the upright picture."""
+
+    probabilities: np.ndarray
+    features: np.ndarray
+    middle: np.ndarray
+
+
 Outputs = tuple[np.ndarray, np.ndarray, np.ndarray]
 Forward = Callable[[np.ndarray], Outputs]
-Call = Callable[[Any], tuple[Any, Any, Any]]
-Views = Callable[[Call, Any], tuple[Any, Any, Any]]
 
 
-class Predictor:
-    """A bundle's network, ready to call from any thread."""
+def load(bundle: Bundle) -> Predictor | Ensemble:
+    """The bundle on disk, ready to answer: one network or several. Raises `ModelError` as `Predictor.load`, and
+    for a member that is missing or another than before."""
+    if not bundle.members:
+        return Predictor.load(bundle)
+    from derm.nn.ensemble import Ensemble
+
+    return Ensemble.load(bundle)
+
+
+class Predictor(Model):
+    """A bundle's network, ready to call from any thread. `network` is its part that sees the photograph; what
+    metadata adds to the logits comes after."""
 
     def __init__(self, bundle: Bundle, network: keras.Model, known: Reference | None = None) -> None:
-        self.bundle = bundle
-        self.network = network
-        self.known = known
-        self._closed = architecture.closed_form(network)
-        self._forward = _traced(network, mirror=bundle.mirror)
+        super().__init__(bundle, known)
+        self.network, self._added = architecture.parted(network, encode_one(bundle.metadata, {}))
+        self._closed = architecture.closed_form(self.network)
+        self._forward = _traced(self.network)
         # One call at a time: the network already uses every core, and Keras layers are not thread-safe.
         self._lock = threading.Lock()
 
@@ -64,80 +83,67 @@ class Predictor:
                              "Copy or train the bundle again.") from error
         return cls(bundle, network, reference.read(bundle))
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The conditions, in the order of the network's outputs."""
-        return self.bundle.classes
-
-    @property
-    def input_size(self) -> int:
-        """The side of the network's square input, in pixels."""
-        return self.bundle.input_size
-
     def warm(self) -> None:
         """Run one black picture, so that the first photograph need not wait for the tracing."""
-        self._run(np.zeros((1, self.input_size, self.input_size, 3), np.uint8))
+        self.look(np.zeros((1, self.input_size, self.input_size, 3), np.uint8))
 
-    def diagnose(self, image: Picture) -> Diagnosis:
-        """The diagnosis of one photograph, with heat maps of the five most probable conditions.
-
-        `image` is an array uint8 [H, W, 3], the bytes of a file, a path, or a Pillow image. Raises `ImageError`.
-        """
-        began = time.perf_counter()
-        return self.diagnose_fitted(self._fit(image)[None], began=began)[0]
-
-    def diagnose_many(self, pictures: Sequence[Picture]) -> list[Diagnosis]:
-        """One diagnosis a photograph, in order. Raises `ImageError` at the first that cannot be read.
-
-        For many files see `derm.nn.scoring`, which reads ahead and goes on after a broken one.
-        """
-        found: list[Diagnosis] = []
-        for i in range(0, len(pictures), BATCH):
-            began = time.perf_counter()
-            found += self.diagnose_fitted(np.stack([self._fit(one) for one in pictures[i:i + BATCH]]), began=began)
-        return found
-
-    def diagnose_fitted(self, batch: np.ndarray, *, began: float | None = None) -> list[Diagnosis]:
-        """One diagnosis a picture, of pictures uint8 [N, S, S, 3] fitted already, in one call of the network.
-
-        `began` is when work on them started (`time.perf_counter`), if it was before.
-        """
+    def diagnose_fitted(self, batch: np.ndarray, *, metadata: pd.DataFrame | None = None,
+                        began: float | None = None) -> list[Diagnosis]:
+        """One diagnosis a picture, as `Model` says."""
         began = time.perf_counter() if began is None else began
-        outputs = self._run(batch)
-        return [self._diagnosis(*one, began, count=len(batch)) for one in zip(*outputs, strict=True)]
+        seen = self.look(batch, metadata)
+        return [self._diagnosis(Seen(*one), began, count=len(batch)) for one in zip(*seen, strict=True)]
 
-    def probabilities(self, batch: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities float64 [N, classes] of pictures uint8 [N, S, S, 3] fitted already."""
-        logits = [self._run(batch[i:i + BATCH])[0] for i in range(0, len(batch), BATCH)]
-        return self._calibrated(np.concatenate(logits) if logits else np.empty((0, len(self.classes))))
+    def look(self, batch: np.ndarray, metadata: pd.DataFrame | None = None) -> Seen:
+        """What the network makes of pictures fitted already, and of what is known beside them."""
+        logits, features, middle = map(np.concatenate, zip(*self._seen(batch), strict=True))
+        return Seen(self._calibrated(logits, metadata), features, middle)
+
+    def logits(self, batch: np.ndarray, metadata: pd.DataFrame | None = None) -> np.ndarray:
+        """Logits float32 [N, classes] of pictures fitted already, the mean over all views, and of what is known
+        beside them."""
+        none = np.empty((0, len(self.classes)), np.float32)
+        return self._with(np.concatenate([none, *(logits for logits, _, _ in self._seen(batch))]), metadata)
+
+    def probabilities(self, batch: np.ndarray, metadata: pd.DataFrame | None = None) -> np.ndarray:
+        """Calibrated probabilities float64 [N, classes], as `Model` says."""
+        return self._calibrated(self.logits(batch), metadata)
 
     def features(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of pictures uint8 [N, S, S, 3] fitted already, the means of the last feature maps and of finer ones:
-        float32 [N, c] and [N, c'], the `deep` and the `middle` view of `derm.support`."""
+        """The means of the last feature maps and of finer ones: float32 [N, c] and [N, c'], as `Model` says."""
         parts = [self._run(batch[i:i + BATCH]) for i in range(0, len(batch), BATCH)]
-        return np.concatenate([_pooled(last) for _, last, _ in parts]), np.concatenate([m for _, _, m in parts])
+        return np.concatenate([pooled(last) for _, last, _ in parts]), np.concatenate([m for _, _, m in parts])
+
+    def _seen(self, batch: np.ndarray) -> Iterator[Outputs]:
+        """Part after part of the batch: logits, the mean over all views of each picture, and the upright picture's
+        features. All views go through the network in one call, which is measurably quicker than one by one."""
+        sides = {"mirror": self.bundle.mirror, "turns": self.bundle.turns}
+        step = max(1, 2 * BATCH // len(views.of(batch[:1], **sides)))
+        for i in range(0, len(batch), step):
+            part = views.of(batch[i:i + step], **sides)
+            logits, features, middle = self._run(np.concatenate(part))
+            upright = slice(len(part[0]))
+            yield logits.reshape(len(part), -1, logits.shape[1]).mean(axis=0), features[upright], middle[upright]
 
     def _run(self, batch: np.ndarray) -> Outputs:
         with self._lock:
             return self._forward(batch)
 
-    def _fit(self, image: Picture) -> np.ndarray:
-        return images.fit(_pixels(image), self.input_size)
+    def _with(self, logits: np.ndarray, metadata: pd.DataFrame | None) -> np.ndarray:
+        return logits if metadata is None else logits + self._added(encode(self.bundle.metadata, metadata))
 
-    def _calibrated(self, logits: np.ndarray) -> np.ndarray:
-        return calibrate.probabilities(logits, self.bundle.temperature)
+    def _calibrated(self, logits: np.ndarray, metadata: pd.DataFrame | None) -> np.ndarray:
+        return calibrate.probabilities(self._with(logits, metadata), self.bundle.temperature)
 
-    def _diagnosis(self, logits: np.ndarray, features: np.ndarray, middle: np.ndarray, began: float, *,
-                   count: int) -> Diagnosis:
-        probabilities = self._calibrated(logits[None])[0]
-        leading = np.argsort(-probabilities, kind="stable")[:HEAT_MAPS]
-        maps = self.grad_cam(features, leading)
+    def _diagnosis(self, seen: Seen, began: float, *, count: int) -> Diagnosis:
+        leading = np.argsort(-seen.probabilities, kind="stable")[:HEAT_MAPS]
+        maps = self.grad_cam(seen.features, leading)
         heatmaps = {self.classes[c]: one for c, one in zip(leading, maps, strict=True)}
-        found = Diagnosis(self.bundle.name, self.bundle.version, self.classes, probabilities, heatmaps,
+        found = Diagnosis(self.bundle.name, self.bundle.version, self.classes, seen.probabilities, heatmaps,
                           (time.perf_counter() - began) / count, self.bundle.partition3)
         if self.known is None:
             return found
-        return reference.placed(found, self.known, _pooled(features[None])[0], middle)
+        return reference.placed(found, self.known, pooled(seen.features[None])[0], seen.middle)
 
     def grad_cam(self, features: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Grad-CAM float32 [k, h, w] in 0..1 of `classes` int [k] from feature maps [h, w, channels].
@@ -166,54 +172,24 @@ class Predictor:
             return _gradient(self._head, copies, wanted).mean(axis=(1, 2))
 
 
-def _pooled(features: np.ndarray) -> np.ndarray:
+def pooled(features: np.ndarray) -> np.ndarray:
     """[N, c] from [N, h, w, c]."""
     return np.asarray(features.mean(axis=(1, 2)))
 
 
-def _pixels(image: Picture) -> np.ndarray:
-    """uint8 [H, W, 3] of whatever a caller may have. Raises `ImageError`."""
-    if isinstance(image, bytes):
-        return images.decode(image).pixels
-    if isinstance(image, str | Path):
-        return images.read(Path(image)).pixels
-    if isinstance(image, Photo):
-        return image.pixels
-    if isinstance(image, Image.Image):
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ImageError(f"An array {image.dtype} {list(image.shape)} is no photograph; expected uint8 "
-                         "[height, width, 3], red first, 0 to 255.")
-    return image
-
-
-def _traced(network: keras.Model, *, mirror: bool) -> Forward:
+def _traced(network: keras.Model) -> Forward:
     """The network as one compiled call: uint8 [N, S, S, 3] -> logits [N, classes], features [N, h, w, c] and the
-    mean of a finer feature map [N, c'].
-
-    With `mirror` the logits are the mean over the picture and its mirror image; the features stay the picture's.
-    """
+    mean of a finer feature map [N, c']."""
     finer = ops.mean(architecture.split(network, finer=True)[0].output, axis=(1, 2))
     every = keras.Model(network.input, [network.output, architecture.feature_layer(network).output, finer])
-    return _BACKENDS[keras.backend.backend()](every, _two_views if mirror else _one_view)
+    return _BACKENDS[keras.backend.backend()](every)
 
 
-def _one_view(call: Call, batch: Any) -> tuple[Any, Any, Any]:
-    logits, features, finer = call(batch)
-    return logits, features, finer
-
-
-def _two_views(call: Call, batch: Any) -> tuple[Any, Any, Any]:
-    logits, features, finer = call(ops.concatenate([batch, ops.flip(batch, axis=2)]))
-    upright, mirrored = ops.split(logits, 2)
-    return (upright + mirrored) / 2, ops.split(features, 2)[0], ops.split(finer, 2)[0]
-
-
-def _traced_tensorflow(every: keras.Model, views: Views) -> Forward:
+def _traced_tensorflow(every: keras.Model) -> Forward:
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    traced = tf.function(lambda batch: views(lambda x: every(x, training=False), batch), autograph=False,
+    traced = tf.function(lambda batch: every(batch, training=False), autograph=False,
                          input_signature=[tf.TensorSpec(every.input_shape, tf.uint8)])
     # With weights that cannot change TensorFlow folds normalisation into convolution: measured 1.6 times as fast.
     call = convert_variables_to_constants_v2(traced.get_concrete_function())
@@ -225,12 +201,12 @@ def _traced_tensorflow(every: keras.Model, views: Views) -> Forward:
     return forward
 
 
-def _traced_jax(every: keras.Model, views: Views) -> Forward:
+def _traced_jax(every: keras.Model) -> Forward:
     import jax
 
     weights = [variable.value for variable in every.trainable_variables]
     others = [variable.value for variable in every.non_trainable_variables]
-    call = jax.jit(lambda w, o, batch: views(lambda x: every.stateless_call(w, o, x, training=False)[0], batch))
+    call = jax.jit(lambda w, o, batch: every.stateless_call(w, o, batch, training=False)[0])
 
     def forward(batch: np.ndarray) -> Outputs:
         # JAX compiles anew for every shape: filled up to a power of two there are only a few.
@@ -242,7 +218,7 @@ def _traced_jax(every: keras.Model, views: Views) -> Forward:
     return forward
 
 
-_BACKENDS: dict[str, Callable[[keras.Model, Views], Forward]] = {
+_BACKENDS: dict[str, Callable[[keras.Model], Forward]] = {
     "tensorflow": _traced_tensorflow, "jax": _traced_jax,
 }
 

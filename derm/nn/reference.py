@@ -60,7 +60,7 @@ def measure(predictor: Predictor, material: Material, table: pd.DataFrame) -> Su
     reference = replace(reference, widths=support.widths(apart))
     strange = {name: support.distance(reference, *features) for name, features in seen.items()}
     reference = replace(reference, limit=support.limit(strange["val"]))
-    limits, predictions = declared(table, strange, reference.limit)
+    limits, predictions = declared(table, _unlike(table, strange, reference.limit))
     judged = predictions[predictions["split"] == ("test" if "test" in strange else "val")]
     keys = {"conformal": {"level": conformal.LEVEL, "limits": {name: asdict(one) for name, one in limits.items()}},
             "sensitivity": sensitivity(judged, predictor.bundle.partition3),
@@ -69,22 +69,14 @@ def measure(predictor: Predictor, material: Material, table: pd.DataFrame) -> Su
     return Support(reference, predictions, keys)
 
 
-def declared(table: pd.DataFrame, strange: Mapping[str, np.ndarray],
-             limit: float) -> tuple[dict[str, conformal.Limit], pd.DataFrame]:
-    """The prediction sets' limits, and the predictions table with what they and `limit` make of each row.
-
-    `strange` has the distances of each split's rows. Rows of "val" are judged out of fold.
-    """
-    p, truth, groups = _arrays(table)
+def declared(table: pd.DataFrame, unlike: np.ndarray) -> tuple[dict[str, conformal.Limit], pd.DataFrame]:
+    """The prediction sets' limits, and the predictions table with what they make of each row and whether it is
+    declined, for too large a set or because it is `unlike`, bool [n]. Rows of "val" are judged out of fold."""
+    p, truth, groups = arrays(table)
     val = (table["split"] == "val").to_numpy(dtype=bool)
-    clusters = table["group_id"].to_numpy(dtype=object)
     limits = conformal.fit(p[val], truth[val], groups[val])
     held = conformal.sets(p, limits, groups)
-    held[val] = conformal.out_of_fold(p[val], truth[val], groups[val], clusters[val])
-    unlike = np.zeros(len(table), dtype=bool)
-    for name, distances in strange.items():
-        unlike[(table["split"] == name).to_numpy(dtype=bool)] = distances > limit
-    unlike[val] = support.unlike_out_of_fold(strange["val"], clusters[val])
+    held[val] = conformal.out_of_fold(p[val], truth[val], groups[val], table["group_id"].to_numpy(object)[val])
     names = np.array(_classes(table), dtype=object)
     sets = pd.array([";".join(names[row]) for row in held], dtype="string[pyarrow]")
     return limits, table.assign(abstained=unlike | conformal.too_large(held), prediction_set=sets)
@@ -94,7 +86,7 @@ def sensitivity(judged: pd.DataFrame, partition3: Mapping[str, str]) -> dict[str
     """Figures by skin-type group and for "all", with Wilson's interval: of MALIGNANT, how many malignant cases the
     leading condition calls malignant, and of each condition, how many it names. The answer given is that of all
     cases, also of those the model would decline."""
-    p, truth, groups = _arrays(judged)
+    p, truth, groups = arrays(judged)
     leading = p.argmax(axis=1)
     classes = _classes(judged)
     malignant = np.array([partition3.get(name) == MALIGNANT for name in classes])
@@ -199,11 +191,22 @@ def _case(known: Reference, row: int) -> KnownCase:
                      str(known.paths[row]), int(known.sizes[row]))
 
 
+def _unlike(table: pd.DataFrame, strange: Mapping[str, np.ndarray], limit: float) -> np.ndarray:
+    """Whether each row is unlike the training photographs, bool [n]: its split's distance, in the order of the
+    rows, is beyond `limit`, or for one of "val" beyond what the other folds say."""
+    unlike = np.zeros(len(table), dtype=bool)
+    for name, distances in strange.items():
+        unlike[(table["split"] == name).to_numpy(dtype=bool)] = distances > limit
+    val = (table["split"] == "val").to_numpy(dtype=bool)
+    unlike[val] = support.unlike_out_of_fold(strange["val"], table["group_id"].to_numpy(object)[val])
+    return unlike
+
+
 def _classes(table: pd.DataFrame) -> tuple[str, ...]:
     return tuple(name.removeprefix("p:") for name in table.columns if name.startswith("p:"))
 
 
-def _arrays(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def arrays(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities [n, C], true conditions as numbers [n] (-1: not one of the classes), skin-type groups [n]."""
     p = table.filter(regex="^p:").to_numpy(dtype=np.float64)
     truth = pd.Index(_classes(table)).get_indexer(pd.Index(table["condition"].astype(object)))

@@ -17,22 +17,28 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score, f1_score
 
+from derm.fairness.figure import TOO_FEW
+from derm.fairness.groups import SKIN_TYPE_GROUPS
 from derm.jobs.heart import Heart
 from derm.jobs.status import LOG
 from derm.schema import FST_GROUPS
 
-COLUMNS = ("epoch", "loss", "val_loss", "accuracy", "macro_f1", "weighted_f1",
-           *(f"f1_{group}" for group in FST_GROUPS), *(f"n_{group}" for group in FST_GROUPS),
+COLUMNS = ("epoch", "loss", "val_loss", "accuracy", "macro_f1", "weighted_f1", "n",
+           *(f"f1_{group}" for group in FST_GROUPS), *(f"n_{group}" for group in FST_GROUPS), "worst_group_f1",
            "learning_rate", "seconds", "images_per_second")
+# What a run may also tell: with group DRO, what each skin-type group weighs in the loss.
+FURTHER = tuple(f"dro_{group}" for group in SKIN_TYPE_GROUPS)
 _EVERY_SECONDS = 3.0
 
 
 def scores(labels: np.ndarray, predicted: np.ndarray, groups: np.ndarray) -> dict[str, float | int | None]:
-    """Accuracy, macro and weighted F1 over all, and macro F1 with n per skin-type group (None: no image)."""
+    """Accuracy, macro and weighted F1 over all n, macro F1 with n per skin-type group (None: no image), and the
+    least of those of the groups with TOO_FEW images or more (None: no such group)."""
     found: dict[str, float | int | None] = {
         "accuracy": float(accuracy_score(labels, predicted)),
         "macro_f1": float(f1_score(labels, predicted, average="macro")),
         "weighted_f1": float(f1_score(labels, predicted, average="weighted")),
+        "n": len(labels),
     }
     for group in FST_GROUPS:
         mine = groups == group
@@ -40,7 +46,14 @@ def scores(labels: np.ndarray, predicted: np.ndarray, groups: np.ndarray) -> dic
         found[f"f1_{group}"] = None
         if mine.any():
             found[f"f1_{group}"] = float(f1_score(labels[mine], predicted[mine], average="macro"))
+    large = [found[f"f1_{group}"] for group in large_groups(groups)]
+    found["worst_group_f1"] = min((figure for figure in large if figure is not None), default=None)
     return found
+
+
+def large_groups(groups: np.ndarray) -> list[str]:
+    """The skin-type groups with TOO_FEW images or more."""
+    return [group for group in FST_GROUPS if (groups == group).sum() >= TOO_FEW]
 
 
 @dataclass
@@ -95,7 +108,8 @@ def write_history(path: Path, history: list[dict[str, Any]]) -> None:
     """history.csv anew, in one step; a missing figure is an empty cell."""
     part = path.with_name(f".{path.name}")
     with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        further = [name for name in FURTHER if any(name in row for row in history)]
+        writer = csv.DictWriter(file, [*COLUMNS, *further], extrasaction="ignore")
         writer.writeheader()
         writer.writerows({key: _short(value) for key, value in row.items()} for row in history)
     os.replace(part, path)

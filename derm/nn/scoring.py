@@ -1,4 +1,4 @@
-"""Many files through one network, batch by batch. Knows the predictor and paths; prints nothing."""
+"""Many files through one model, batch by batch. Knows the model and paths; prints nothing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from derm import images
 from derm.errors import ConfigError, ImageError
 from derm.images import Photo
-from derm.nn.predict import BATCH, Predictor
+from derm.nn.model import BATCH, Model
 from derm.schema import Diagnosis
 
 
@@ -46,18 +47,20 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def score(predictor: Predictor, paths: Sequence[Path]) -> Iterator[Scored]:
+def score(model: Model, paths: Sequence[Path], metadata: pd.DataFrame | None = None) -> Iterator[Scored]:
     """Each file in order. A picture that cannot be read gives its error, and the rest go on.
 
-    The next batch is decoded in threads while the network looks at this one.
+    `metadata` is what is known beside the photographs, a row a file. The next batch is decoded in threads while
+    the network looks at this one.
     """
     batches = [paths[i:i + BATCH] for i in range(0, len(paths), BATCH)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        ahead = [pool.submit(_read, path, predictor.input_size) for path in batches[0]] if batches else []
-        for following in [*batches[1:], []][:len(batches)]:
+        ahead = [pool.submit(_read, path, model.input_size) for path in batches[0]] if batches else []
+        for number, following in enumerate([*batches[1:], []][:len(batches)]):
             read = [future.result() for future in ahead]
-            ahead = [pool.submit(_read, path, predictor.input_size) for path in following]
-            yield from _diagnose(predictor, read)
+            ahead = [pool.submit(_read, path, model.input_size) for path in following]
+            beside = None if metadata is None else metadata[number * BATCH:(number + 1) * BATCH]
+            yield from _diagnose(model, read, beside)
 
 
 def _read(path: Path, size: int) -> tuple[Scored, np.ndarray]:
@@ -69,8 +72,11 @@ def _read(path: Path, size: int) -> tuple[Scored, np.ndarray]:
         return Scored(path, error=str(error)), np.empty(0)
 
 
-def _diagnose(predictor: Predictor, read: Sequence[tuple[Scored, np.ndarray]]) -> Iterator[Scored]:
+def _diagnose(model: Model, read: Sequence[tuple[Scored, np.ndarray]],
+              beside: pd.DataFrame | None) -> Iterator[Scored]:
+    good = np.array([item.photo is not None for item, _ in read])
     fitted = [picture for item, picture in read if item.photo]
-    found = iter(predictor.diagnose_fitted(np.stack(fitted)) if fitted else [])
+    known = None if beside is None else beside[good]
+    found = iter(model.diagnose_fitted(np.stack(fitted), metadata=known) if fitted else [])
     for item, _ in read:
         yield Scored(item.path, item.photo, next(found)) if item.photo else item

@@ -57,17 +57,8 @@ def skin_type_picker() -> SkinType | None:
     return None if chosen in (None, _NOT_SURE) else SkinType[chosen]
 
 
-def model_picker(found: Sequence[Bundle]) -> Bundle:
-    """The model to ask, the first unless there is a choice and somebody made it."""
-    if len(found) == 1:
-        return found[0]
-    by_name = {bundle.name: bundle for bundle in found}
-    chosen = st.selectbox("Model", list(by_name), key="model")
-    return by_name.get(chosen, found[0])
-
-
 def no_model() -> None:
-    """How to get a first model, and what is wrong with those that cannot be read."""
+    """How to get a first model, and what is wrong with those that cannot be used."""
     for problem in registry.unreadable():
         st.error(plain(problem))
     st.info("There is no model yet. Whoever runs this app can train one, or copy a bundle into the models folder:")
@@ -113,6 +104,8 @@ def about_model(bundle: Bundle, skin: SkinType | None) -> None:
         st.markdown(f"**{plain(bundle.name)}**, version {plain(bundle.version)}")
         st.markdown(f"Trained on {plain(bundle.data_name)}{_counts(bundle)}; {len(bundle.classes)} conditions;"
                     f" network {plain(bundle.backbone)}.")
+        if bundle.members:
+            st.markdown(f"**An ensemble** ({bundle.vote} vote) of {plain(', '.join(bundle.members))}.")
         st.markdown(reliability(bundle, None))
         if skin:
             st.markdown(reliability(bundle, skin))

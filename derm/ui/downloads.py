@@ -48,14 +48,15 @@ def of_one(view: View, bundle: Bundle, skin: SkinType | None) -> None:
     with st.container(horizontal=True):
         _button(stem, "html", lambda: _report([view], bundle, skin), key=view.reading.key)
         _button(stem, "png", lambda: _png(view.blended), key=view.reading.key)
-        _button(stem, "json", lambda: json.dumps(_data(view), indent=1), key=view.reading.key)
+        _button(stem, "json", lambda: json.dumps(_data(view, bundle), indent=1), key=view.reading.key)
 
 
 def of_several(readings: Sequence[Reading], bundle: Bundle, skin: SkinType | None) -> None:
     """Buttons for the combined reading and all that it is made of."""
     with st.container(horizontal=True):
         _button("combined", "html", lambda: _report(_first_views(readings), bundle, skin), key="combined")
-        _button("combined", "json", lambda: json.dumps(_combined_data(readings), indent=1), key="combined")
+        _button("combined", "json", lambda: json.dumps(_combined_data(readings, bundle), indent=1),
+                key="combined")
 
 
 def _button(stem: str, kind: str, make: Callable[[], str | bytes], *, key: str) -> None:
@@ -76,20 +77,20 @@ def _report(views: Sequence[View], bundle: Bundle, skin: SkinType | None) -> str
     return report.html(pages, bundle=bundle, created=date.today(), skin_type=skin)
 
 
-def _data(view: View) -> dict[str, Any]:
+def _data(view: View, bundle: Bundle) -> dict[str, Any]:
     from derm import report
 
     name = view.reading.photo.name
-    return report.to_json(view.diagnosis, path=name, image_id=name.rpartition(".")[0] or name)
+    return report.to_json(view.diagnosis, bundle=bundle, path=name, image_id=name.rpartition(".")[0] or name)
 
 
-def _combined_data(readings: Sequence[Reading]) -> dict[str, Any]:
+def _combined_data(readings: Sequence[Reading], bundle: Bundle) -> dict[str, Any]:
     from derm import report
 
     views = _first_views(readings)
     whole = schema.combine([view.diagnosis for view in views])
-    return {"combined": report.to_json(whole, path="", image_id="combined"),
-            "photographs": [_data(view) for view in views]}
+    return {"combined": report.to_json(whole, bundle=bundle, path="", image_id="combined"),
+            "photographs": [_data(view, bundle) for view in views]}
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -28,6 +28,7 @@ WAYS: Mapping[str, tuple[str, str]] = {
     "smoothgrad": ("SmoothGrad", "which pixels matter, averaged over noisy copies; takes a few seconds"),
     "saliency": ("Saliency", "which single pixels the answer hangs on; often grainy"),
 }
+TOGETHER = "All together"
 _STORE = "ways"
 
 
@@ -36,6 +37,7 @@ def panel(reading: Reading, diagnosis: Diagnosis, bundle: Bundle, skin: SkinType
     """Photograph, overlay and their controls; a fragment, so that they alone are drawn again."""
     key = reading.key[:16]
     condition = _condition_picker(diagnosis, key)
+    member = _member_picker(diagnosis, key)
     left, right = st.columns(2)
     left.image(reading.photo.pixels, caption="Photograph", width="stretch", output_format="JPEG",
                alt="The photograph as uploaded")
@@ -43,12 +45,12 @@ def panel(reading: Reading, diagnosis: Diagnosis, bundle: Bundle, skin: SkinType
     st.caption(CAPTION)
     opacity = st.slider("Strength of the overlay", 0, 100, 50, format="%d%%", key=f"opacity-{key}") / 100
     way = _way_picker(key)
-    heatmap = _heatmap(reading, diagnosis, bundle, condition=condition, way=way)
+    heatmap = _heatmap(reading, diagnosis, bundle, condition=condition, way=way, member=member)
     blended = overlay.blend(reading.photo.pixels, heatmap, opacity=opacity)
-    name = display_name(condition)
-    downloads.of_one(View(reading, diagnosis, condition, _way_name(way), blended), bundle, skin)
+    name, method = display_name(condition), _way_name(way) + (f" of {member}" if member else "")
+    downloads.of_one(View(reading, diagnosis, condition, method, blended), bundle, skin)
     # Last, so that whoever sees the new overlay has the new buttons too: the old ones end with this run.
-    place.image(blended, caption=f"{_way_name(way)}: {name}", width="stretch", output_format="JPEG",
+    place.image(blended, caption=plain(f"{method}: {name}"), width="stretch", output_format="JPEG",
                 alt=f"Heat map for {name} over the photograph")
 
 
@@ -57,6 +59,15 @@ def _condition_picker(diagnosis: Diagnosis, key: str) -> str:
     chosen = st.pills("Where the model looked for", conditions, format_func=display_name, default=conditions[0],
                       required=True, wrap=True, key=f"condition-{key}")
     return chosen or conditions[0]
+
+
+def _member_picker(diagnosis: Diagnosis, key: str) -> str | None:
+    """The member of an ensemble whose map to show; None for that of all together."""
+    if not diagnosis.members:
+        return None
+    chosen = st.pills("Which of the networks", [TOGETHER, *diagnosis.members], default=TOGETHER, required=True,
+                      wrap=True, key=f"member-{key}")
+    return chosen if chosen in diagnosis.members else None
 
 
 def _way_picker(key: str) -> str:
@@ -71,27 +82,32 @@ def _way_name(way: str) -> str:
     return WAYS[way][0]
 
 
-def _heatmap(reading: Reading, diagnosis: Diagnosis, bundle: Bundle, *, condition: str,
-             way: str) -> np.ndarray:
+def _heatmap(reading: Reading, diagnosis: Diagnosis, bundle: Bundle, *, condition: str, way: str,
+             member: str | None) -> np.ndarray:
     """The heat map asked for; Grad-CAM's, with the reason said, if the other one fails."""
+    grad_cam = (diagnosis.members[member] if member else diagnosis.heatmaps)[condition]
     if way == GRAD_CAM:
-        return diagnosis.heatmaps[condition]
-    store: dict[tuple[str, str, str], np.ndarray] = st.session_state.setdefault(_STORE, {})
-    wanted = (reading.key, condition, way)
+        return grad_cam
+    store: dict[tuple[str, str, str, str | None], np.ndarray] = st.session_state.setdefault(_STORE, {})
+    wanted = (reading.key, condition, way, member)
     if wanted not in store:
         try:
             with st.spinner(f"{_way_name(way)} is being computed …"):
-                found = _compute(reading, bundle, condition=condition, way=way)
+                found = _compute(reading, bundle, condition=condition, way=way, member=member)
         except Exception as error:
             st.error(plain(explain(error)))
-            return diagnosis.heatmaps[condition]
+            return grad_cam
         for old in [known for known in store if known[0] != reading.key]:  # keeps a long session small
             del store[old]
         store[wanted] = found
     return store[wanted]
 
 
-def _compute(reading: Reading, bundle: Bundle, *, condition: str, way: str) -> np.ndarray:
+def _compute(reading: Reading, bundle: Bundle, *, condition: str, way: str, member: str | None) -> np.ndarray:
     from derm.nn import explain as saliency
+    from derm.nn.ensemble import Ensemble
 
-    return saliency.explain(resources.predictor(bundle), reading.photo.pixels, condition, way)
+    model = resources.predictor(bundle)
+    if member and isinstance(model, Ensemble):
+        model = model.members[member]
+    return saliency.explain(model, reading.photo.pixels, condition, way)

@@ -22,7 +22,7 @@ from derm.images import Photo, Quality
 from derm.schema import Diagnosis
 
 if TYPE_CHECKING:
-    from derm.nn.predict import Predictor
+    from derm.nn.model import Model
 
 SHOWN = 1024  # longest side, in pixels, of what is shown and put into reports
 UNLIKE = ("No answer: this picture is unlike the photographs of skin that the model learnt from. Is it a "
@@ -69,7 +69,7 @@ class Failure:
 
 
 def read_all(uploads: Iterable[Upload], *, model: str,
-             predictor: Callable[[], Predictor]) -> list[Reading | Failure]:
+             predictor: Callable[[], Model]) -> list[Reading | Failure]:
     """A reading or a failure for each different photograph, in order; known ones from the session.
 
     `model` is the bundle's digest; `predictor` is called only if there is something new to read.
@@ -93,7 +93,7 @@ def explain(error: Exception) -> str:
     return f"Something went wrong here; please tell whoever runs this app the reference {reference}."
 
 
-def _read(upload: Upload, key: str, predictor: Callable[[], Predictor]) -> Reading | Failure:
+def _read(upload: Upload, key: str, predictor: Callable[[], Model]) -> Reading | Failure:
     try:
         photo = images.decode(upload.data, name=upload.name)
         quality = images.quality(photo.pixels)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import statistics
+import time
 from concurrent.futures import Future
 from io import BytesIO
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 from PIL import Image
 from starlette.formparsers import MultiPartParser
@@ -21,37 +24,41 @@ from derm import images, registry, samples
 from derm.registry import Bundle
 
 if TYPE_CHECKING:
-    from derm.nn.predict import Predictor
+    from derm.nn.model import Model
 
+_TIMED, _TIMED_SECONDS = 5, 0.5  # pictures, or fewer where these take longer
 # Else an upload over 1 MB passes through a temporary file, and the page says that none reaches a disk.
 MultiPartParser.spool_max_size = images.MAX_BYTES + 2**20
 
 
 def bundles() -> list[Bundle]:
-    """The models there are, the default one first; read anew each time, for they are small files."""
-    found = registry.list_bundles()
-    if not found:
-        return []
-    default = registry.find().name
-    return sorted(found, key=lambda bundle: (bundle.name != default, bundle.name))
+    """The usable models, the default one first; read anew each time, for they are small files."""
+    default = registry.default()
+    return sorted(registry.list_bundles(), key=lambda bundle: (bundle.name != default, bundle.name))
 
 
 def digest(bundle: Bundle) -> str:
-    """One hash of everything that decides what the model answers."""
-    said = [bundle.name, bundle.version, bundle.temperature, bundle.mirror, sorted(bundle.sha256.items())]
+    """One hash of everything that decides what the model answers; of an ensemble, its members' too."""
+    said = [bundle.name, bundle.version, bundle.temperature, bundle.mirror, bundle.turns, bundle.vote,
+            bundle.shares, sorted(bundle.sha256.items()), [digest(member) for member in registry.members(bundle)]]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
-def warm_up(bundle: Bundle) -> Future[Predictor]:
-    """The predictor, or the promise of it: loading starts with the first call and goes on in a thread."""
+def seconds(bundle: Bundle) -> float | None:
+    """What the model took for a photograph here, from pixels to heat maps; None until it was loaded and timed."""
+    return _timed().get(digest(bundle))
+
+
+def warm_up(bundle: Bundle) -> Future[Model]:
+    """The model, or the promise of it: loading starts with the first call and goes on in a thread."""
     future = _loading(digest(bundle), _bundle=bundle)
     if future.done() and future.exception() is not None:  # perhaps mended since: let the next run try again
         _loading.clear()
     return future
 
 
-def predictor(bundle: Bundle) -> Predictor:
-    """The predictor, waited for in the open if it is still loading. Raises what loading raised."""
+def predictor(bundle: Bundle) -> Model:
+    """The model, waited for in the open if it is still loading. Raises what loading raised."""
     future = warm_up(bundle)
     if not future.done():
         with st.spinner("Loading the model (first time only) …"):
@@ -60,21 +67,39 @@ def predictor(bundle: Bundle) -> Predictor:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _loading(key: str, *, _bundle: Bundle) -> Future[Predictor]:
-    future: Future[Predictor] = Future()
-    Thread(target=_load, args=(_bundle, future), name=f"load {_bundle.name}", daemon=True).start()
+def _loading(key: str, *, _bundle: Bundle) -> Future[Model]:
+    future: Future[Model] = Future()
+    arguments = (_bundle, future, key, _timed())
+    Thread(target=_load, args=arguments, name=f"load {_bundle.name}", daemon=True).start()
     return future
 
 
-def _load(bundle: Bundle, future: Future[Predictor]) -> None:
+def _load(bundle: Bundle, future: Future[Model], key: str, timed: dict[str, float]) -> None:
     try:
-        from derm.nn.predict import Predictor
+        from derm.nn import predict
 
-        loaded = Predictor.load(bundle)
+        loaded = predict.load(bundle)
         loaded.warm()
+        timed[key] = _time(loaded)  # before anybody else can ask it, and so alone
         future.set_result(loaded)
     except Exception as error:
         future.set_exception(error)
+
+
+@st.cache_resource(show_spinner=False)
+def _timed() -> dict[str, float]:
+    """Seconds a photograph by the digest of the model; kept when the model itself is let go."""
+    return {}
+
+
+def _time(model: Model) -> float:
+    """The median over a few black pictures."""
+    taken: list[float] = []
+    while len(taken) < _TIMED and sum(taken) < _TIMED_SECONDS:
+        began = time.perf_counter()
+        model.diagnose(np.zeros((512, 512, 3), np.uint8))
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
 
 
 @st.cache_resource(show_spinner="Drawing the samples …")

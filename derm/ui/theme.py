@@ -73,6 +73,20 @@ _CSS = """
   border: 1px solid color-mix(in srgb, var(--derm-accent) 45%, transparent); overflow-wrap: anywhere; }
 .derm-case { margin: 0; font-size: .875rem; line-height: 1.35; }
 .derm-case .derm-dot { display: inline-block; margin-right: .35rem; }
+.derm-fact { display: grid; grid-template-columns: 7.5rem 1fr; gap: .2rem .8rem; margin: 0 0 .3rem;
+  font-size: .94rem; overflow-wrap: anywhere; }
+.derm-fact span { opacity: .7; }
+.derm-scroll { overflow-x: auto; }
+.stHtml .derm-differences { border-collapse: collapse; font-size: .94rem; font-variant-numeric: tabular-nums; }
+.derm-differences th, .derm-differences td { text-align: left; padding: .4rem 1.2rem .4rem 0; font-weight: 400;
+  border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent); white-space: nowrap; }
+.derm-differences thead th, .derm-differences td span { opacity: .7; }
+@media (max-width: 640px) {
+  .derm-differences td span { display: block; }
+  .stHtml .derm-differences th, .stHtml .derm-differences td { padding-right: .8rem; vertical-align: top; }
+}
+.derm-differences .derm-worse, .derm-differences .derm-better { font-weight: 600; }
+.derm-differences .derm-worse { color: light-dark(#b3461b, #f0955a); }
 [class*="st-key-derm-tiles"] { display: grid; gap: .6rem; align-items: stretch;
   grid-template-columns: repeat(auto-fit, minmax(9.75rem, 1fr)); }
 [class*="st-key-derm-tiles"] > div { width: auto !important; padding: .6rem .8rem .65rem; border-radius: .6rem;
@@ -92,6 +106,7 @@ _CSS = """
 .stHtml .derm-said { margin: 0; padding-left: 1.1rem; font-size: .94rem; display: grid; gap: .3rem;
   max-width: 46rem; }
 .stHtml .derm-said li { margin: 0; padding: 0; }
+.st-key-model [data-testid="stRadioCaption"] { min-height: 2lh; }
 .st-key-skin_type [data-variant="pills"] { min-width: 2.75rem; min-height: 2.6rem;
   justify-content: center;
   border: 1px solid color-mix(in srgb, currentColor 25%, transparent); }

@@ -79,22 +79,29 @@ def browser() -> Iterator[object]:
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def window(browser: object) -> object:
+    """One profile for all pages, so that the app's scripts are fetched and compiled once."""
+    return browser.new_context()
+
+
 @pytest.fixture
-def visit(server: str, browser: object) -> Iterator[Callable[..., object]]:
-    """Opens the app in a window of its own: visit("explore", width=390, scheme="dark") -> page."""
-    contexts = []
+def visit(server: str, window: object) -> Iterator[Callable[..., object]]:
+    """Opens the app in a tab of its own: visit("explore", width=390, scheme="dark") -> page."""
+    pages = []
 
     def visit(path: str = "", *, width: int = 1440, scheme: str = "light", at: str = server) -> object:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
+        page = window.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
         page.set_default_timeout(60_000)
         page.goto(f"{at}/{path}")
         return page
 
     yield visit
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
 
 
 @pytest.fixture(scope="session")

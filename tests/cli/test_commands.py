@@ -6,11 +6,12 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from derm import cli, registry, samples
+from derm import cli, predictions, registry, samples
 from derm.settings import settings
 from tests.bundles import make_bundle
 
@@ -118,5 +119,50 @@ def test_models_lists_and_verifies(models, capsys):
 
 def test_add_copies_a_run_and_makes_it_the_default(models, tmp_path):
     make_bundle(tmp_path / "run", classes=CLASSES)
-    assert run("models", "add", tmp_path / "run", "--name", "better", "--default") == 0
+    assert run("models", "add", tmp_path / "run", "--name", "better", "--default", "--override", "To try it.") == 0
     assert registry.find(models=models).name == "better"
+
+
+@pytest.fixture
+def three(models):
+    """Three models that held out the same photographs."""
+    for seed, name in enumerate(("tiny", "other", "third")):
+        folder = models / name
+        bundle = registry.read(folder) if name == "tiny" else make_bundle(folder, classes=CLASSES, seed=seed)
+        rng = np.random.default_rng(seed)
+        rows = pd.DataFrame({"image_id": range(60), "group_id": range(60), "split": "val", "fst": 3,
+                             "condition": list(CLASSES) * 20})
+        predictions.write(folder / "predictions.parquet", predictions.table(
+            rows, classes=CLASSES, probabilities=rng.dirichlet(np.ones(3), 60)))
+        registry.write(folder, bundle)
+    return models
+
+
+def test_ensemble_makes_a_model_that_is_listed_and_predicts(three, photographs, capsys):
+    assert run("ensemble", "tiny", "other", "third", "--vote", "hard", "--name", "all", "--weights",
+               "0.5,0.3,0.2") == 0
+    said = capsys.readouterr().out
+    assert "other (weight 0.300): accuracy" in said
+    assert "all is a model now" in said
+    assert run("models", "--json") == 0
+    members = {entry["name"]: entry["members"] for entry in json.loads(capsys.readouterr().out)}
+    assert members == {"all": ["tiny", "other", "third"], "tiny": [], "other": [], "third": []}
+    assert run("models", "verify", "all") == 0
+    assert run("predict", photographs / "first.png", "--model", "all", "--json") == 0
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert line["model"] == "all"
+    assert line["ensemble"] == {"members": ["tiny", "other", "third"], "vote": "hard", "weights": [0.5, 0.3, 0.2]}
+    assert run("models", "remove", "other") == 2
+    assert "a member of all" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("arguments", "named"), [
+    (("tiny", "other", "--name", "new", "--weights", "half,half"), "weights = 'half,half'"),
+    (("tiny", "other", "--name", "new", "--vote", "loud"), "expected soft or hard"),
+])
+def test_a_bad_ensemble_is_one_sentence_and_status_2(three, capsys, arguments, named):
+    assert run("ensemble", *arguments) == 2
+    said = capsys.readouterr().err
+    assert named in said
+    assert len(said.strip().splitlines()) == 1
+    assert not (three / "new").exists()

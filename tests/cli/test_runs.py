@@ -140,9 +140,10 @@ def test_bad_input_is_one_sentence_and_starts_nothing(runs, settings_file, capsy
     assert jobs.list_runs(runs) == []
 
 
-def test_a_run_refused_in_the_foreground_leaves_nothing(runs, settings_file, capsys):
-    """The data folder is there but holds no data set."""
-    assert derm("train", settings_file, "--run", runs / "one") == 2
+@pytest.mark.parametrize("detach", [(), ("--detach",)])
+def test_a_folder_that_holds_no_data_set_is_refused_at_once(runs, settings_file, capsys, tmp_path, detach):
+    (tmp_path / "empty").mkdir()
+    assert derm("train", settings_file, "--run", runs / "one", "--data", tmp_path / "empty", *detach) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
     assert jobs.list_runs(runs) == []
 

@@ -157,6 +157,35 @@ def _pad(patient: str, lesion: str, number: str, code: str) -> dict[str, str]:
             "img_id": f"PAT_{patient}_{lesion}_{number}.png"}
 
 
+def write_telling_pad_ufes(root: Path, *, count: int = 48) -> Path:
+    """Pictures that tell nothing, of lesions that the age tells apart: 20 to 34 years nevi, 60 to 74 carcinomas;
+    every sixth patient's is not recorded."""
+    rows = [{**_pad(str(i), str(i), str(i), ("NEV", "BCC")[i % 2]),
+             "age": "" if i % 6 > 4 else str((20, 60)[i % 2] + i % 15), "itch": ("True", "False", "UNK")[i % 3],
+             "region": ("NECK", "ARM")[i // 2 % 2]} for i in range(count)]
+    _csv(root / "metadata.csv", rows, PAD_UFES)
+    for seed, row in enumerate(rows, 700):
+        _picture(root / "images" / row["img_id"], seed)
+    return root
+
+
+def write_telling_scin(root: Path, *, count: int = 48) -> Path:
+    """Pictures that tell nothing, of cases that the sex tells apart: women's eczema, men's psoriasis; every sixth
+    volunteer did not say."""
+    ids = [str(1000 + i) for i in range(count)]
+    cases = [{"case_id": case, "source": "SCIN", "release": "1.0.0", "year": "2023", "age_group": "AGE_30_TO_39",
+              "sex_at_birth": "" if i % 6 > 4 else ("FEMALE", "MALE")[i % 2], "fitzpatrick_skin_type": "FST3",
+              "condition_symptoms_itching": ("YES", "")[i // 2 % 2], **_scin_images(case)}
+             for i, case in enumerate(ids)]
+    labels = [{"case_id": case, **_scin_label({("Eczema", "Psoriasis")[i % 2]: 1.0}, [5]), **_scin_types("FST3")}
+              for i, case in enumerate(ids)]
+    _csv(root / "dataset" / "scin_cases.csv", cases, SCIN_CASES)
+    _csv(root / "dataset" / "scin_labels.csv", labels, SCIN_LABELS)
+    for seed, case in enumerate(ids, 800):
+        _picture(root / "dataset" / "images" / f"{case}.png", seed)
+    return root
+
+
 def write_ham10000(root: Path, *, extension: str = ".csv", dataset: bool = True) -> Path:
     """All seven diagnoses, one lesion photographed twice; metadata as Kaggle (.csv) or Dataverse ('') names it."""
     names = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization", "dataset")

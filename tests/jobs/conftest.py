@@ -20,7 +20,6 @@ from derm.settings import PROJECT, settings
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder for runs, whose processes are stand-ins and end with the test."""
-    (tmp_path / "data").mkdir()
     monkeypatch.setattr(control, "WORKER", ("-m", "tests.jobs.standin"))
     monkeypatch.setenv("PYTHONPATH", str(PROJECT))
     monkeypatch.setenv("DERM_CACHE", str(tmp_path / "cache"))
@@ -35,9 +34,9 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> TrainConfig:
+def config(drawn_root: Path) -> TrainConfig:
     """Two hundred steps of 20 ms, in 40 epochs."""
-    return TrainConfig(data=str(tmp_path / "data"), epochs=40, head_epochs=0, steps_per_epoch=5, rate=0.02)
+    return TrainConfig(data=str(drawn_root), epochs=40, head_epochs=0, steps_per_epoch=5, rate=0.02)
 
 
 def small(root: Path, **changes: object) -> TrainConfig:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from derm.errors import JobError
 from derm.jobs import turns
 from derm.jobs.heart import Heart, Stopped
 
@@ -70,3 +71,38 @@ def test_each_run_has_a_gpu_of_its_own(machine):
             assert len(said) == 1
         with Heart(machine / "c") as c, turns.taken(c, locks=locks, devices=devices) as third:
             assert third == second
+
+
+THREE = ("GPU-a", "GPU-b", "GPU-c")
+
+
+@pytest.mark.parametrize(("gpus", "held"), [(1, "GPU-a"), (2, "GPU-a,GPU-b"), (0, "GPU-a,GPU-b,GPU-c")])
+def test_a_run_takes_as_many_gpus_as_it_is_to_have(machine, gpus, held):
+    (machine / "a").mkdir()
+    locks = machine / "locks"
+    with Heart(machine / "a") as heart, turns.taken(heart, locks=locks, devices=THREE, gpus=gpus) as names:
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == names == heart.status.device == held
+        taken = turns._take(locks, THREE, 3 - len(held.split(",")) or 1)
+        assert list(taken) == [device for device in THREE if device not in held]
+        for lock in taken.values():
+            lock.release()
+
+
+def test_who_cannot_have_all_holds_none(machine):
+    """So that two runs of two GPUs never wait for each other with one each."""
+    (machine / "locks").mkdir()
+    first = turns._take(machine / "locks", THREE, 2)
+    assert turns._take(machine / "locks", THREE, 2) == {}
+    third = turns._take(machine / "locks", THREE, 1)
+    assert (list(first), list(third)) == (["GPU-a", "GPU-b"], ["GPU-c"])
+    for lock in (*first.values(), *third.values()):
+        lock.release()
+    assert len(turns._take(machine / "locks", THREE, 3)) == 3
+
+
+@pytest.mark.parametrize(("gpus", "devices"), [(2, (turns.CPU,)), (4, THREE)])
+def test_more_gpus_than_there_are_are_refused(machine, gpus, devices):
+    (machine / "a").mkdir()
+    with pytest.raises(JobError, match=f"gpus = {gpus}; there (is|are) {len(devices)} to use here"), \
+            Heart(machine / "a") as heart, turns.taken(heart, locks=machine / "locks", devices=devices, gpus=gpus):
+        pass

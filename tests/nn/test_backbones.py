@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import keras
@@ -35,10 +36,21 @@ def _same(one, other) -> bool:
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+# Larger ones of a family: the same code with more layers.
+LARGER = ("resnet50v2", "efficientnetb3", "efficientnetb4", "efficientnetv2s")
+
+
+@functools.cache
+def built(name: str) -> keras.Model:
+    """The network at the least size, for those who do not change it."""
+    return architecture.build(name, classes=4, size=BACKBONES[name].min_size)
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.slow) if name in LARGER else name for name in BACKBONES])
 def test_one_image_through_one_flat_graph(name):
     size = BACKBONES[name].min_size
-    network = architecture.build(name, classes=4, size=size)
+    network = built(name)
     assert network(IMAGES[:, :size, :size], training=False).shape == (1, 4)
     assert network.input.dtype == "uint8"
     assert not [layer.name for layer in network.layers if isinstance(layer, keras.Model | keras.layers.Lambda)]
@@ -51,10 +63,10 @@ def test_natural_sizes_are_not_below_the_least():
 
 @pytest.mark.parametrize("name", ["resnet50", "convnexttiny", "mobilenetv3large"])  # the three odd graphs
 def test_saved_and_loaded_without_custom_objects(name, tmp_path):
-    network = architecture.build(name, classes=3, size=32)
+    network = built(name)
     path = tmp_path / "model.keras"
     network.save(path)
-    safety.check_network_file(path, classes=3, input_size=32)
+    safety.check_network_file(path, classes=4, input_size=32)
     again = keras.saving.load_model(path, compile=False, safe_mode=True)
     image = IMAGES[:, :32, :32]
     np.testing.assert_array_equal(again(image, training=False), network(image, training=False))

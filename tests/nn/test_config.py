@@ -37,6 +37,8 @@ from derm.settings import PROJECT, settings
     ("crop_min", 0.0, "from 0.05 to 1"),
     ("mixup_alpha", 0.0, "above 0 up to 10"),
     ("image_size", 31, "from 32 to 1024"),
+    ("image_size", 7, "from 32 to 1024"),
+    ("backbone", "vgg99", "expected one of resnet50, "),
     ("image_size", 2048, "from 0 to 1024"),
     ("optimizer", "sgd", "adamw, adam"),
     ("imbalance", "smote", "sqrt-sampling"),

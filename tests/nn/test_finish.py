@@ -14,6 +14,7 @@ from derm import predictions, registry, samples
 from derm.errors import DatasetError, ModelError
 from derm.nn import finish, train
 from derm.nn.config import TrainConfig
+from derm.nn.predict import Predictor
 from derm.registry import Bundle
 from derm.settings import settings
 
@@ -52,6 +53,8 @@ def old(finished: Bundle, tmp_path: Path) -> Bundle:
 def test_a_run_leaves_it(finished):
     assert set(finished.sha256) == set(registry.FILES)
     assert registry.verify(finished) == ()
+    weights = Predictor.load(finished).network.get_weights()
+    assert all((array.view(np.uint32) % 2**13 == 0).all() for array in weights)
     assert set(finished.training) == set(finished.classes)
     assert sum(sum(row.values()) for row in finished.training.values()) == finished.counts["train"]
     assert finished.conformal["limits"]["all"]["n"] == finished.counts["val"]

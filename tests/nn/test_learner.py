@@ -1,4 +1,4 @@
-"""The loss, the schedule and the device choices."""
+"""The loss and the device choices."""
 
 from __future__ import annotations
 
@@ -69,44 +69,6 @@ def test_training_augments_and_prediction_does_not(network):
     assert np.abs(np.asarray(varied["target"]) - target).max() > 0
 
 
-def rates(at: list[int], **options: object) -> list[float]:
-    made = learner.optimizer(TrainConfig(), **{"rate": 0.1, "steps": 110, "warmup": 10, "cosine": True, **options})
-    schedule = made._learning_rate
-    return [float(schedule(step)) if callable(schedule) else float(made.learning_rate) for step in at]
-
-
-def test_warm_up_then_cosine():
-    found = rates([0, 5, 10, 60, 110])
-    assert found == pytest.approx([0, 0.05, 0.1, 0.1 * (0.99 * 0.5 + 0.01), 0.001], rel=1e-4)
-
-
-def test_cosine_without_warm_up_starts_at_its_peak():
-    assert rates([0, 55, 110], warmup=0) == pytest.approx([0.1, 0.1 * (0.99 * 0.5 + 0.01), 0.001], rel=1e-4)
-
-
-def test_a_warm_up_longer_than_the_run_is_cut():
-    found = rates([0, 2, 4, 5], steps=5, warmup=50)
-    assert found == pytest.approx([0, 0.05, 0.1, 0.001], rel=1e-4)
-
-
-def test_a_constant_rate():
-    assert rates([0, 500], cosine=False) == pytest.approx([0.1, 0.1])
-
-
-@pytest.mark.parametrize(("name", "kind"), [("adamw", keras.optimizers.AdamW), ("adam", keras.optimizers.Adam)])
-def test_the_optimizer_is_the_one_asked_for(name, kind):
-    made = learner.optimizer(TrainConfig(optimizer=name), rate=0.1, steps=1, warmup=0, cosine=False)
-    assert type(made) is kind
-
-
-def test_only_kernels_decay(network):
-    made = learner.optimizer(TrainConfig(), rate=0.1, steps=1, warmup=0, cosine=False)
-    made.build(network.trainable_variables)
-    decayed = {variable.path.split("/")[-1] for variable in network.trainable_variables
-               if made._use_weight_decay(variable)}
-    assert decayed == {"kernel"}
-
-
 @pytest.mark.parametrize(("backend", "xla", "used"), [
     ("tensorflow", "auto", False), ("tensorflow", "off", False), ("jax", "auto", True), ("jax", "on", True),
     ("jax", "off", False),
@@ -137,3 +99,38 @@ def test_precision_follows_the_device(monkeypatch, precision, accelerated, polic
 def test_an_accelerator_is_anything_but_a_processor(monkeypatch, devices, found):
     monkeypatch.setattr(keras.distribution, "list_devices", lambda: devices)
     assert learner.accelerated() is found
+
+
+def with_norms() -> keras.Model:
+    """The smallest network that has blocks and normalisation."""
+    image = x = keras.Input((32, 32, 3), dtype="uint8", name="image")
+    x = keras.layers.Rescaling(1 / 255, name="scale")(x)
+    for block in ("block_1", "block_2"):
+        x = keras.layers.Conv2D(4, 3, strides=2, name=f"{block}_conv")(x)
+        x = keras.layers.BatchNormalization(name=f"{block}_norm")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dropout(0.0, name="dropout")(x)
+    return keras.Model(image, keras.layers.Dense(3, name="logits")(x))
+
+
+@pytest.mark.parametrize(("train_from", "live", "changed"), [
+    ("head", False, {"logits"}),
+    ("head", True, {"logits"}),
+    ("block_2", False, {"block_2_conv", "logits"}),
+    ("block_2", True, {"block_2_conv", "block_2_norm", "logits"}),
+    ("all", False, {"block_1_conv", "block_2_conv", "logits"}),
+    ("all", True, {"block_1_conv", "block_1_norm", "block_2_conv", "block_2_norm", "logits"}),
+])
+def test_a_step_changes_what_is_not_frozen(train_from, live, changed):
+    """Of normalisation the statistics too, or, frozen, neither these nor the weights."""
+    network = with_norms()
+    model = Learner(network, TrainConfig(image_size=32, mixup=0.0), np.ones(3, "float32"))
+    architecture.set_trainable(network, from_layer=train_from, live_batch_norm=live)
+    model.compile(optimizer=keras.optimizers.SGD(0.1), run_eagerly=True)
+    before = {variable.path: np.array(variable) for variable in network.weights}
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    model.train_on_batch({"image": images, "target": np.eye(3, dtype="float32")})
+    moved = {variable.path for variable in network.weights if not np.array_equal(before[variable.path], variable)}
+    assert {path.split("/")[0] for path in moved} == changed
+    if "block_2_norm" in changed:
+        assert {"block_2_norm/gamma", "block_2_norm/beta", "block_2_norm/moving_mean"} <= moved

@@ -15,6 +15,7 @@ from derm.nn import config as configs
 from derm.nn import material
 from derm.nn.config import TrainConfig
 from derm.settings import settings
+from tests.conftest import blotches
 
 
 @pytest.fixture(autouse=True)
@@ -165,3 +166,47 @@ def test_a_run_keeps_its_own_lists(drawn_root, drawn, tmp_path):
     assert configs.read(tmp_path / "run" / "config.toml") == kept
     assert set(material.chosen_rows(drawn, kept)["image_id"]) == set(ids[2:])
     assert configs.save(replace(kept, data=""), tmp_path / "run") == replace(kept, data="")
+
+
+def own(root: Path, counts: dict[str, int]) -> Path:
+    """Data of one's own: so many different pictures in a folder for each condition."""
+    for number, (name, count) in enumerate(counts.items()):
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            blotches(100 * number + i, side=32).save(root / name / f"{i}.png")
+    return root
+
+
+@pytest.mark.parametrize(("counts", "says"), [
+    ({"acne": 1, "eczema": 1, "keloid": 1, "melanoma": 1, "psoriasis": 1, "rosacea": 1},
+     "no photograph is left for validation, because most of its 6 conditions have only one"),
+    ({"acne": 20, "eczema": 0}, "no pictures in folders|no known data set"),
+    ({"acne": 2, "eczema": 2}, "needs at least 5 photographs"),
+])
+def test_too_little_to_learn_from_is_a_sentence(tmp_path, counts, says):
+    with pytest.raises(DatasetError, match=says) as refusal:
+        prepared(own(tmp_path / "own", counts))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_data_set_that_is_not_there_is_a_sentence(tmp_path):
+    with pytest.raises(ConfigError, match=r"data = '.*absent': no such folder"):
+        prepared(tmp_path / "absent")
+
+
+def test_a_condition_that_is_only_in_validation_is_refused_and_named(tmp_path):
+    root = own(tmp_path / "own", {"acne": 6, "eczema": 6, "keloid": 2})
+    ids = list(datasets.load(root).table["image_id"])
+    parts = ["val" if image_id.startswith("keloid") or image_id.endswith("0.png") else "train" for image_id in ids]
+    rows = pd.DataFrame({"image_id": ids, "group": ids, "split": parts})
+    splits.write(tmp_path / "split.csv", rows)
+    with pytest.raises(DatasetError, match=r"nothing would be learnt of them.*`exclude`.*1 in all: keloid"):
+        prepared(root, split_file=str(tmp_path / "split.csv"))
+    # The remedy it names works, and the network then has no output for what it never saw.
+    left = listed(tmp_path, [image_id for image_id in ids if image_id.startswith("keloid")])
+    config = TrainConfig(data=str(root), image_size=32, split_file=str(tmp_path / "split.csv"), exclude=left)
+    made = material.prepare(config)
+    assert made.classes == ("acne", "eczema")
+    assert set(made.train.labels) == {0, 1}
+    assert {tuple(row) for row in zip(made.train.rows["condition"], made.train.labels, strict=True)} == {
+        ("acne", 0), ("eczema", 1)}

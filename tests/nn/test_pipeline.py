@@ -112,10 +112,57 @@ def test_steps_per_epoch(images, changes, steps):
 def test_batches_hold_the_pictures_and_targets_of_their_rows():
     pixels = np.arange(6, dtype=np.uint8).repeat(2 * 2 * 3).reshape(6, 2, 2, 3)
     targets = np.eye(6, dtype="float32")
-    batches = pipeline.Batches(pixels, targets, np.array([[5, 0, 5], [1, 2, 3]]))
+    batches = pipeline.Batches({"image": pixels, "target": targets}, np.array([[5, 0, 5], [1, 2, 3]]))
     assert len(batches) == 2
     (first,) = batches[0]
     assert first["image"].dtype == np.uint8
     assert first["image"][:, 0, 0, 0].tolist() == [5, 0, 5]
     np.testing.assert_array_equal(first["target"], targets[[5, 0, 5]])
     assert Counter(batches[1][0]["image"].ravel().tolist()) == {1: 12, 2: 12, 3: 12}
+
+
+def epoch_of(epoch: int = 0) -> np.ndarray:
+    shares = pipeline.draw_shares(LABELS, GROUPS, "inverse-sampling")
+    return pipeline.epoch_order(shares, batch=6, steps=20, seed=1, epoch=epoch)
+
+
+def test_a_partner_is_another_image_of_the_same_rare_class_and_else_the_image_itself():
+    """One image, four and sixteen: the only one has nobody else, and sixteen are not rare."""
+    order = epoch_of()
+    found = pipeline.partners(order, LABELS, below=16, seed=0, epoch=0)
+    assert found.shape == order.shape
+    np.testing.assert_array_equal(LABELS[found], LABELS[order])
+    np.testing.assert_array_equal(found != order, LABELS[order] == 1)
+    for image in (1, 2, 3, 4):
+        assert set(found[order == image]) == {1, 2, 3, 4} - {image}
+
+
+def test_partners_are_the_same_for_the_same_seed_and_epoch_only():
+    """And drawn for a whole epoch, so that a run resumed in its middle meets the same."""
+    order = epoch_of()
+    first = pipeline.partners(order, LABELS, below=99, seed=3, epoch=2)
+    np.testing.assert_array_equal(first, pipeline.partners(order, LABELS, below=99, seed=3, epoch=2))
+    assert (first != pipeline.partners(order, LABELS, below=99, seed=3, epoch=3)).any()
+    assert (first != pipeline.partners(order, LABELS, below=99, seed=4, epoch=2)).any()
+
+
+def test_labels_in_any_order_have_partners_of_their_own():
+    labels = np.array([2, 0, 1, 2, 1, 0, 2])
+    found = pipeline.partners(np.arange(7)[None], labels, below=9, seed=0, epoch=0)[0]
+    np.testing.assert_array_equal(labels[found], labels)
+    assert (found != np.arange(7)).all()
+
+
+def test_batches_hold_every_column_and_partners_where_they_are_asked_for():
+    pixels = np.arange(4, dtype=np.uint8).repeat(12).reshape(4, 2, 2, 3)
+    columns = {"image": pixels, "group": np.array([7, 8, 9, 6]), "metadata": np.eye(4, 3, dtype="float32")}
+    order, partners = np.array([[3, 0], [1, 2]]), np.array([[1, 0], [2, 2]])
+    (plain,) = pipeline.Batches(columns, order)[1]
+    assert plain.keys() == columns.keys()
+    assert plain["group"].tolist() == [8, 9]
+    np.testing.assert_array_equal(plain["metadata"], np.eye(4, 3)[1:3])
+    (batch,) = pipeline.Batches(columns, order, partners=partners)[0]
+    assert batch.keys() == {*columns, "partner"}
+    assert batch["image"][:, 0, 0, 0].tolist() == [3, 0]
+    assert batch["partner"][:, 0, 0, 0].tolist() == [1, 0]
+    assert batch["partner"].dtype == np.uint8

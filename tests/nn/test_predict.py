@@ -206,3 +206,21 @@ def test_with_mirror_the_answer_is_the_mean_of_both_views_and_the_map_the_pictur
     assert shared
     for condition in shared:
         np.testing.assert_allclose(found.heatmaps[condition], alone.heatmaps[condition], atol=1e-5)
+
+
+@pytest.mark.parametrize(("mirror", "count"), [(False, 4), (True, 8)])
+def test_with_turns_the_answer_is_the_mean_over_all_of_them_and_the_map_the_pictures_own(
+        bundle, predictor, pixels, mirror, count):
+    square = images.fit(pixels, predictor.input_size)
+    views = [np.rot90(view, quarter) for view in ((square, square[:, ::-1]) if mirror else (square,))
+             for quarter in range(4)]
+    assert len(views) == count
+    logits = predictor.logits(np.stack(views))
+    turned = Predictor(replace(bundle, mirror=mirror, turns=True), predictor.network)
+    np.testing.assert_allclose(turned.logits(square[None])[0], logits.mean(axis=0), atol=1e-5)
+    found = turned.diagnose_fitted(np.stack(views))
+    for one in found[1:]:  # every view of it gets the same answer
+        np.testing.assert_allclose(one.probabilities, found[0].probabilities, atol=1e-6)
+    assert np.abs(found[0].probabilities - predictor.probabilities(square[None])[0]).max() > 1e-6
+    for own, alone in zip(turned.features(square[None]), predictor.features(square[None]), strict=True):
+        np.testing.assert_allclose(own, alone, atol=1e-6)

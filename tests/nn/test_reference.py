@@ -108,7 +108,7 @@ def test_features_are_the_means_of_the_pictures_own_maps(bundle, predictor, mirr
 def test_validation_rows_are_judged_out_of_fold_and_test_rows_by_all_of_them():
     both = pd.concat([table(300), table(120, fst=5), table(80, split="test", seed=1)], ignore_index=True)
     strange = {"val": np.linspace(0, 1, 420), "test": np.full(80, 0.5)}
-    limits, found = reference.declared(both, strange, limit=0.4)
+    limits, found = reference.declared(both, reference._unlike(both, strange, limit=0.4))
     val = (found["split"] == "val").to_numpy()
     assert set(limits) == {"all", "I-II", "V-VI"}
     assert limits["all"].n == 420

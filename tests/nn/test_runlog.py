@@ -64,6 +64,28 @@ def test_a_group_without_images_has_no_figure():
     assert found["f1_V-VI"] is None
 
 
+@pytest.mark.parametrize(("counts", "found"), [
+    ((20, 20, 20), 1 / 3), ((20, 19, 20), 3 / 7), ((0, 20, 0), 1 / 3), ((19, 0, 5), None)])
+def test_the_worst_group_is_one_that_can_be_judged(counts, found):
+    """One condition, told always in I-II, half of the time in III-IV, three times of four in V-VI. By hand: F1 is
+    1, 2/3 and 6/7, and 0 for the condition told instead."""
+    shares = (1.0, 0.5, 0.75)
+    parts = [(np.zeros(n, int), np.where(np.arange(n) < share * n, 0, 1))
+             for n, share in zip(counts, shares, strict=True)]
+    groups = np.repeat(["I-II", "III-IV", "V-VI"], counts)
+    labels, predicted = (np.concatenate(column) for column in zip(*parts, strict=True))
+    assert runlog.scores(labels, predicted, groups)["worst_group_f1"] == (found and pytest.approx(found))
+
+
+def test_weights_of_groups_are_told_where_there_are_any(tmp_path):
+    told = {f"dro_{group}": 0.25 for group in ("I-II", "III-IV", "V-VI", "not recorded")}
+    runlog.write_history(tmp_path / "history.csv", [{**ROW, **told}])
+    with (tmp_path / "history.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert tuple(row) == (*runlog.COLUMNS, *told)
+    assert row["dro_V-VI"] == "0.25"
+
+
 def test_an_epoch_goes_to_every_file_and_the_console(log, tmp_path, said):
     log.epoch(ROW, seconds_left=3900)
     log.epoch({**ROW, "epoch": 2}, seconds_left=65)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -52,3 +53,18 @@ def test_nothing_to_score_is_said(predictor, tmp_path):
     for path, named in ((tmp_path / "empty", "no pictures"), (tmp_path / "absent", "no such file")):
         with pytest.raises(ConfigError, match=named):
             scoring.find_images([path])
+
+
+def test_each_photograph_keeps_what_is_known_beside_it(predictor, folder, monkeypatch):
+    files = scoring.find_images([folder])
+    beside = pd.DataFrame({"file": [path.name for path in files]})
+    asked = []
+
+    def recording(batch, *, metadata):
+        asked.append((len(batch), list(metadata["file"])))
+        return [None] * len(batch)
+
+    monkeypatch.setattr(predictor, "diagnose_fitted", recording)
+    list(scoring.score(predictor, files, beside))
+    assert [count for count, _ in asked] == [len(names) for _, names in asked]
+    assert [name for _, names in asked for name in names] == [path.name for path in files if path.name != "34.png"]

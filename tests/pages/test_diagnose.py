@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +15,14 @@ from PIL import Image
 from starlette.formparsers import MultiPartParser
 from streamlit.testing.v1 import AppTest
 
-from derm import images, nonskin, samples
+from derm import images, nonskin, registry, samples
 from derm.errors import ImageError
 from derm.nn.predict import Predictor
 from derm.registry import Bundle
-from derm.schema import Diagnosis, KnownCase, SkinType
+from derm.schema import Diagnosis, KnownCase, SkinType, display_name
 from derm.settings import PROJECT, settings
-from derm.ui import charts, components, heatmaps, readings, reliability
-from tests.bundles import complete_bundle, make_bundle
+from derm.ui import charts, choosing, components, heatmaps, readings, reliability, resources
+from tests.bundles import complete_bundle, make_bundle, make_ensemble
 
 PAGE = str(PROJECT / "pages" / "diagnose.py")
 APP = str(PROJECT / "streamlit_app.py")
@@ -392,18 +394,125 @@ def test_a_known_cases_picture_is_that_very_file_of_the_data(tmp_path, monkeypat
     ({"all": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 90}}, SkinType.IV, "too few cases (n = 0)"),
 ])
 def test_the_sentence_never_gives_a_figure_that_is_not_there(complete, figures, skin, expected):
-    from dataclasses import replace
-
     said = reliability.sentence("keloid", replace(complete, sensitivity={"keloid": figures}), skin)
     assert expected in said.replace("\N{NO-BREAK SPACE}", " ")
     assert "None" not in said
 
 
 def test_the_same_worst_group_is_named_once(complete):
-    from dataclasses import replace
-
     worst = {"I-II": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 90}}
     both = replace(complete, sensitivity={"malignant": worst, "keloid": worst})
     said = reliability.sentence("keloid", both, None)
     assert said.count("on skin types I–II, where it does worst") == 1
     assert said.endswith("there, again its worst.")
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A default model, two members and their ensemble."""
+    folder = tmp_path_factory.mktemp("several")
+    make_bundle(folder / "fast")
+    members = [complete_bundle(folder / "first"), make_bundle(folder / "second", size=64, seed=1)]
+    make_ensemble(folder / "best", members, weights=(0.7, 0.3), figures={
+        "accuracy": {"value": 0.7134, "low": 0.66, "high": 0.75, "n": 1571}})
+    registry.set_default("fast", models=folder)
+    return folder
+
+
+@pytest.fixture
+def choice(several: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    yield from use(several, monkeypatch)
+
+
+def captions(at: AppTest) -> list[str]:
+    return [text.replace("\N{NO-BREAK SPACE}", " ") for text in at.radio(key="model").proto.captions]
+
+
+def test_the_choice_says_what_each_model_costs_and_brings(choice):
+    at = opened(GOOD)
+    radio = at.radio(key="model")
+    assert radio.options == ["fast", "best"]  # its members answer through the ensemble
+    assert radio.value == "fast"
+    assert at.subheader  # there is an answer, so the default has been timed
+    first, second = captions(at.run())
+    assert re.fullmatch(r"Accuracy 0\.62 \[0\.58–0\.66\], n = 571; one network, 1 MB, "
+                        r"about [\d.e-]+ s a photograph on this machine", first)
+    assert second == "Accuracy 0.71 [0.66–0.75], n = 1,571; 2 networks, 1 MB"  # not loaded yet: no seconds
+
+
+def test_an_ensembles_maps_are_shown_together_or_one_by_one(choice):
+    at = opened(GOOD)
+    assert "Which of the networks" not in [group.proto.label for group in at.get("button_group")]
+    at.radio(key="model").set_value("best").run()
+    assert not at.error
+    assert not at.exception
+    networks = pills(at, "Which of the networks")
+    assert networks.options == [heatmaps.TOGETHER, "first", "second"]
+    shown = {heatmaps.TOGETHER: pictures(at)[1]}
+    for name in ("first", "second"):
+        pills(at, "Which of the networks").set_value(name).run()
+        shown[name] = pictures(at)[1]
+        readable = display_name(pills(at, "Where the model looked for").value)
+        said = [caption.replace("\\", "") for image in at.image for caption in image.captions]
+        assert f"Grad-CAM of {name}: {readable}" in said
+    assert len(set(shown.values())) == 3
+    assert any("An ensemble" in text.value and "first, second" in text.value for text in at.markdown)
+
+
+def test_other_ways_to_see_follow_the_chosen_network(choice):
+    at = opened(GOOD)
+    at.radio(key="model").set_value("best").run()
+    pills(at, "Method").set_value("Grad-CAM++").run()
+    pills(at, "Which of the networks").set_value("second").run()
+    assert not at.error
+    assert {key[2:] for key in at.session_state["ways"]} == {("gradcam++", None), ("gradcam++", "second")}
+
+
+def test_the_seconds_are_those_measured_and_never_zero(several, monkeypatch):
+    bundle = registry.find("fast", models=several)
+    for measured, said in ((0.0471, "about 0.05 s"), (1.26, "about 1 s"), (23.4, "about 20 s"),
+                           (0.00001, "about 0.001 s")):
+        monkeypatch.setattr(resources, "seconds", lambda _, measured=measured: measured)
+        assert said in choosing.phrase(bundle).replace("\N{NO-BREAK SPACE}", " ")
+    monkeypatch.setattr(resources, "seconds", lambda _: None)
+    assert " s a photograph" not in choosing.phrase(bundle).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_model_that_was_not_measured_says_so(bundle, monkeypatch):
+    monkeypatch.setattr(resources, "seconds", lambda _: None)
+    for figures in ({}, {"accuracy": {"value": None, "low": None, "high": None, "n": 7}}):
+        assert choosing.phrase(replace(bundle, figures=figures)).startswith("Accuracy not measured; one network")
+
+
+def test_the_digest_depends_on_what_decides_the_answer(several, tmp_path):
+    copy = Path(shutil.copytree(several, tmp_path / "copy"))
+    made = registry.find("best", models=copy)
+    before = resources.digest(made)
+    assert before == resources.digest(registry.find("best", models=several))
+    for changed in (replace(made, weights=(0.6, 0.4)), replace(made, vote="hard"), replace(made, temperature=2.0),
+                    replace(made, turns=True)):
+        assert resources.digest(changed) != before
+    member = registry.find("second", models=copy)
+    registry.write(member.folder, replace(member, temperature=2.0))  # the same network answers otherwise
+    assert resources.digest(made) != before
+
+
+def test_a_default_that_cannot_be_used_is_said_and_the_others_answer(several, tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(several, tmp_path / "copy"))
+    registry.set_default("best", models=folder)
+    shutil.rmtree(folder / "second")
+    for _ in use(folder, monkeypatch):
+        at = opened(GOOD)
+    assert "The default model, best, cannot be used" in at.warning[0].value
+    assert at.radio(key="model").options == ["fast", "first"]
+    assert BARS in html(at)
+
+
+def test_many_models_are_a_list_with_the_phrase_of_the_chosen_one(bundle, tmp_path, monkeypatch):
+    for name in "abcde":
+        shutil.copytree(bundle.folder, tmp_path / name)
+        registry.write(tmp_path / name, replace(bundle, name=name))
+    for _ in use(tmp_path, monkeypatch):
+        at = opened()
+        assert at.selectbox(key="model").options == list("abcde")
+        assert any(caption.value.startswith("Accuracy 0.62") for caption in at.caption)

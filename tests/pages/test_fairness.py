@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from derm.jobs import status
 from derm.settings import PROJECT, settings
+from derm.ui import auth
 from tests.predictions import bundle, foreign, made_up
 from tests.runs import run
 
@@ -24,15 +26,33 @@ EVIL = "<img src=x onerror=alert(1)>.csv"
 TABS = ["Groups", "Conditions", "Certainty and thresholds", "Compare models", "What if", "Report"]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two models, no data set, no run."""
-    bundle(tmp_path / "models" / "ours", made_up())
-    bundle(tmp_path / "models" / "theirs", made_up(dark=0.8, seed=1), version="2.0")
+    folder = tmp_path_factory.mktemp("fairness")
+    bundle(folder / "models" / "ours", made_up())
+    bundle(folder / "models" / "theirs", made_up(dark=0.8, seed=1), version="2.0")
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The settings name what was made; leave it as it is."""
+    yield from _named(made, monkeypatch)
+
+
+@pytest.fixture
+def own(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same in a folder of your own, to change."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    yield from _named(tmp_path, monkeypatch)
+
+
+def _named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("models", "data", "runs", "cache"):
-        monkeypatch.setenv(f"DERM_{name.upper()}", str(tmp_path / name))
+        monkeypatch.setenv(f"DERM_{name.upper()}", str(folder / name))
     settings.cache_clear()
-    yield tmp_path
+    yield folder
     settings.cache_clear()
 
 
@@ -87,23 +107,27 @@ def test_every_part_opens(folder: Path, section: str) -> None:
     assert files
 
 
-@pytest.mark.parametrize(("section", "key", "value", "first"), [
-    ("Groups", "threshold", 10, {}), ("Groups", "abstain", 70, {}), ("Groups", "min", 80, {}),
-    ("Groups", "known", True, {}), ("Groups", "by", "fst", {}), ("Groups", "and", "partition3", {}),
-    ("Groups", "metric", "ece", {}), ("Conditions", "abstain", 70, {}),
-    ("Certainty and thresholds", "threshold", 10, {}), ("Certainty and thresholds", "abstain", 70, {}),
-    ("Compare models", "threshold", 10, {}), ("Compare models", "abstain", 55, {}),
-    ("What if", "wanted", 70, {}), ("What if", "silent", 80, {"way": "abstain"}), ("What if", "abstain", 70, {})])
-def test_every_chart_follows(folder: Path, section: str, key: str, value: object, first: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("section", "first", "moves"), [
+    ("Groups", {}, {"threshold": 10, "abstain": 70, "min": 80, "known": True, "by": "fst", "and": "partition3",
+                    "metric": "ece"}),
+    ("Conditions", {}, {"abstain": 70}),
+    ("Certainty and thresholds", {}, {"threshold": 10, "abstain": 70}),
+    ("Compare models", {}, {"threshold": 10, "abstain": 55}),
+    ("What if", {}, {"wanted": 70, "abstain": 70}), ("What if", {"way": "abstain"}, {"silent": 80})])
+def test_every_chart_follows(folder: Path, section: str, first: dict[str, Any], moves: dict[str, Any]) -> None:
     at = opened(section, **first)
     before = charts(at)
-    at.session_state[key] = value
-    after = charts(at.run())
-    assert not at.error
     assert before
-    changed = [one != other for one, other in zip(before, after, strict=True)]
-    # The threshold is drawn into the threshold curves; what a model states does not depend on it.
-    assert any(changed) if (section, key) == ("Certainty and thresholds", "threshold") else all(changed)
+    for key, value in moves.items():
+        rest = at.session_state[key]
+        at.session_state[key] = value
+        after = charts(at.run())
+        assert not at.error
+        changed = [one != other for one, other in zip(before, after, strict=True)]
+        # The threshold is drawn into the threshold curves; what a model states does not depend on it.
+        follows = any if (section, key) == ("Certainty and thresholds", "threshold") else all
+        assert follows(changed), key
+        at.session_state[key] = rest
 
 
 def test_a_vendors_file_is_audited_without_a_manual(folder: Path) -> None:
@@ -178,8 +202,10 @@ def test_the_report_of_a_bundle_says_date_version_n_and_missingness(folder: Path
     assert json.loads(made["Figures (JSON)"]())["n"] == 400
 
 
-def test_a_run_that_goes_on_appears_and_goes(folder: Path) -> None:
-    live = run(folder / "runs" / "20260101-live")
+def test_a_run_that_goes_on_appears_and_goes_for_staff(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = run(own / "runs" / "20260101-live")
+    assert "Training now" not in said(opened())
+    monkeypatch.setattr(auth, "is_staff", lambda: True)
     at = opened()
     assert "Training now" in said(at)
     status.write(live, replace(status.read(live), state="finished"))
@@ -195,9 +221,9 @@ def test_without_any_model_it_says_how_to_get_one(folder: Path, monkeypatch: pyt
     assert "derm-headline" in html(upload(at, csv(foreign(made_up()))))
 
 
-def test_damaged_predictions_are_one_sentence(folder: Path) -> None:
-    file = folder / "models" / "ours" / "predictions.parquet"
-    description = folder / "models" / "ours" / "bundle.json"
+def test_damaged_predictions_are_one_sentence(own: Path) -> None:
+    file = own / "models" / "ours" / "predictions.parquet"
+    description = own / "models" / "ours" / "bundle.json"
     file.write_bytes(b"PAR1 no more")
     described = json.loads(description.read_text())
     described["sha256"]["predictions.parquet"] = "0" * 64

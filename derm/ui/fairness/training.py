@@ -11,14 +11,16 @@ from derm.fairness.figure import TOO_FEW
 from derm.jobs import Run, list_runs
 from derm.schema import FST_GROUPS
 from derm.settings import settings
-from derm.ui import figures, plots, scores
+from derm.ui import auth, figures, plots, scores
 from derm.ui.components import plain
 from derm.ui.figures import Origin
 
 
 @st.fragment(run_every=3.0)
 def panel() -> None:
-    """The runs that go on, drawn anew every few seconds; nothing where there is none."""
+    """The runs that go on, drawn anew every few seconds, for staff; nothing where there is none."""
+    if not auth.is_staff():
+        return
     for run in live(settings().runs):
         with st.container(border=True, key=f"training-{run.name}"):
             _told(run)
