@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from derm import estimates, jobs, machine, registry, samples
+from derm import estimates, jobs, machine, registry, samples, tuning
 from derm.errors import JobError
 from derm.estimates import Measured
 from derm.jobs import status
@@ -22,10 +22,12 @@ from derm.machine import Gpu, Machine
 from derm.nn import config as configs
 from derm.nn.config import TrainConfig, preset
 from derm.settings import PROJECT, settings
+from derm.tuning import Search
 from derm.ui import auth
 from derm.ui.training import launch
 from tests.predictions import bundle, made_up
 from tests.runs import run
+from tests.test_tuning import SPACE, TABLE
 
 PAGE = str(PROJECT / "pages" / "train.py")
 HERE = (None, {"host": "localhost", "origin": "http://localhost"})
@@ -259,6 +261,25 @@ def test_duplicating_fills_the_form_with_the_runs_settings(folder: Path) -> None
     assert 'head = "cbam"' in code(at, "toml")
     assert "epochs = 17" in code(at, "toml")
     assert "skin_tone = 0.3" in code(at, "toml")
+
+
+def test_a_search_shows_its_trials_the_best_first_and_lends_its_settings(folder: Path) -> None:
+    one = run(folder / "runs" / "search", state="finished", history=False)
+    (one / "search.json").write_text(Search(9, SPACE).to_json())
+    (one / "trials.csv").write_text(TABLE)
+    best = tuning.trial_folder(one, 4)
+    best.mkdir(parents=True)
+    data = str(settings().data / "drawn")
+    configs.save(TrainConfig(data=data, rate=0.002), best)
+    at = opened("Runs")
+    shown = next(each.value for each in at.dataframe if "Trial" in each.value)
+    assert list(shown["Trial"]) == ["4", "1", "2", "3", "5"]
+    assert shown["Macro F1"][0] == "0.62 (0.50–0.75, n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}80)"
+    assert list(shown["Macro F1"][2:]) == ["", "", ""]
+    assert "too good" in said(at)
+    at = button(at, "Start from the settings of trial 4").click().run()
+    assert "rate = 0.002" in code(at, "toml")
+    assert "No run has finished yet" in said(opened("Results"))
 
 
 @pytest.mark.parametrize("broken", ["status.json", "history.csv", "progress.jsonl", "config.toml", "log.txt"])

@@ -39,7 +39,7 @@ _PART = "train--part"
 
 def panel() -> None:
     """A finished run: the verdict and promotion first, then what it rests on."""
-    finished = [run for run in jobs.list_runs(settings().runs) if run.state == "finished"]
+    finished = [run for run in jobs.list_runs(settings().runs) if run.state == "finished" and not run.is_search]
     if not finished:
         st.info("No run has finished yet. Its results appear here when one has.")
         return

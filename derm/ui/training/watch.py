@@ -20,7 +20,7 @@ from derm.settings import settings
 from derm.ui import figures, plots, scores
 from derm.ui.components import plain
 from derm.ui.figures import Origin
-from derm.ui.training import charts, form, pages, progress
+from derm.ui.training import charts, form, pages, progress, searching
 
 _EVERY, _IDLE = 2.0, 10.0  # seconds between two looks, while something goes on and while nothing does
 _LOG_LINES = 40
@@ -95,7 +95,10 @@ def _run(name: str, *, wide: bool) -> None:
     with st.container(border=True, key=f"train-run-{figures.slug(name)}"):
         _heading(run)
         _buttons(run)
-        _figures(run, wide=wide)
+        if run.is_search:
+            searching.panel(run)
+        else:
+            _figures(run, wide=wide)
         _log(run)
 
 
@@ -107,9 +110,10 @@ def _heading(run: Run) -> None:
         now = progress.step(run.folder)
         step = f", step {now.step:,} of {now.steps:,}" if now and now.epoch == run.epoch + 1 else ""
         doing = run.doing or "waiting to begin"
-        st.progress(_share(run), text=f"{doing[0].upper()}{doing[1:]}: epoch {run.epoch} of {run.epochs} done"
+        what = "trial" if run.is_search else "epoch"
+        st.progress(_share(run), text=f"{doing[0].upper()}{doing[1:]}: {what} {run.epoch} of {run.epochs} done"
                                       f"{step}{left}")
-    elif run.state == "finished":
+    elif run.state == "finished" and not run.is_search:
         st.caption(f"All done after {run.epoch} epochs. It is not used by anybody until it is promoted: see its "
                    "results.")
     for text in (run.reason, run.advice):
@@ -129,12 +133,13 @@ def _buttons(run: Run) -> None:
         if run.state == "lost":
             st.button("End its process", key=f"stop-{name}", icon=":material/stop_circle:", on_click=_act,
                       args=(jobs.stop, name))
-        if run.state == "finished":
+        if run.state == "finished" and not run.is_search:
             st.button("See its results", key=f"result-{name}", icon=":material/query_stats:", type="primary",
                       on_click=_then_again, args=(partial(pages.show_result, name),))
-        st.button("Duplicate with changes", key=f"again-{name}", icon=":material/content_copy:",
-                  help="Fills the form with these settings.", on_click=_then_again,
-                  args=(partial(_duplicate, run),))
+        if not run.is_search:
+            st.button("Duplicate with changes", key=f"again-{name}", icon=":material/content_copy:",
+                      help="Fills the form with these settings.", on_click=_then_again,
+                      args=(partial(_duplicate, run),))
         if not run.is_live:
             with st.popover("Delete", icon=":material/delete:", type="tertiary", key=f"sure-{name}"):
                 st.markdown("Deletes the run with its checkpoints and results. A model that was promoted from it "
