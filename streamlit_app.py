@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from derm.ui import auth
+from derm.ui import auth, routing
 
 st.set_page_config(page_title="Derm", page_icon=":material/dermatology:", layout="wide")
 pages = [
@@ -15,4 +15,6 @@ if auth.is_staff():
     pages.append(st.Page("pages/train.py", title="Train", icon=":material/model_training:"))
 elif auth.can_sign_in():
     pages.append(st.Page(auth.sign_in, title="Staff", icon=":material/lock:", url_path="train"))
-st.navigation(pages, position="top").run()
+page = st.navigation(pages, position="top")
+routing.arrived()
+page.run()

@@ -15,7 +15,7 @@ import streamlit as st
 from derm import registry
 from derm.registry import Bundle
 from derm.schema import SkinType
-from derm.ui import resources, theme
+from derm.ui import resources, routing, theme
 from derm.ui.charts import percent
 from derm.ui.readings import Upload, explain
 
@@ -27,6 +27,7 @@ _THUMBNAIL = 148  # pixels; two beside each other on a telephone
 @contextmanager
 def page(title: str, lead: str) -> Iterator[None]:
     """A page: style, title, one sentence, what is drawn within, the research notice. Errors end here."""
+    routing.by_way_of_the_app(title.lower())
     theme.apply()
     st.title(title, anchor=False)
     st.html(f'<p class="derm-lead">{lead}</p>')

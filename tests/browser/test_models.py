@@ -30,6 +30,8 @@ def test_read_compare_export_default_remove(visit, app, tmp_path):
     address, models = app
     page = visit("models", at=address)
     page.get_by_text("not readable as JSON").wait_for()
+    # Nobody has opened this server's first page yet: its navigation is there all the same.
+    page.get_by_role("link", name="Explore").wait_for()
     page.locator(".st-key-export-ours button").first.click()
     with page.expect_download() as taken:
         page.get_by_role("button", name="Network (.keras)").click()
