@@ -16,7 +16,7 @@ _WITHIN, _WANTED = "routing--within", "routing--wanted"
 
 
 def by_way_of_the_app(name: str) -> None:
-    """At the top of the page `pages/<name>.py`: nothing where the navigation is there, or the page is run alone."""
+    """At the top of the page `pages/<name>.py`: nothing where the navigation is there or the page runs alone."""
     context = get_script_run_ctx()
     if context is None or Path(context.main_script_path).name != _APP or st.session_state.get(_WITHIN):
         return
