@@ -103,6 +103,7 @@ def test_a_measurement_can_be_cancelled(tmp_path: Path, monkeypatch: pytest.Monk
     assert going.is_over
 
 
+@pytest.mark.slow
 def test_real_steps_are_timed(tmp_path: Path) -> None:
     from derm.nn import estimate
 

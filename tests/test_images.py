@@ -331,9 +331,9 @@ print(json.dumps([outcome, seconds, int(peak[1]) / 1024]))
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
 @pytest.mark.parametrize(("file_format", "mode", "options", "outcome"), [
     ("JPEG", "RGB", {"progressive": True}, 1512),
-    ("PNG", "RGBA", {"compress_level": 1}, 1536),
-    ("PNG", "I;16", {"compress_level": 1}, 1536),
-    ("WEBP", "RGB", {"method": 0}, None),
+    *(pytest.param(*each, marks=pytest.mark.slow) for each in (
+        ("PNG", "RGBA", {"compress_level": 1}, 1536), ("PNG", "I;16", {"compress_level": 1}, 1536),
+        ("WEBP", "RGB", {"method": 0}, None))),
 ])
 def test_48_megapixels_stay_under_2_seconds_and_500_megabytes(
         file_format: str, mode: str, options: dict[str, object], outcome: int | None) -> None:

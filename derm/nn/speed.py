@@ -26,6 +26,11 @@ def seconds(predictor: Model, *, runs: int = RUNS,
 
     The photograph is drawn, 512 pixels wide; decoding its file is not in it, nor the network's first, slower call.
     """
+    return median(times(predictor, runs=runs, clock=clock))
+
+
+def times(predictor: Model, *, runs: int, clock: Callable[[], float] = time.perf_counter) -> list[float]:
+    """The seconds of each of the `runs` that `seconds` is the median of."""
     pixels = samples.draw("melanoma", skin="IV", size=_SIDE)
     predictor.diagnose(pixels)
     taken = []
@@ -33,7 +38,7 @@ def seconds(predictor: Model, *, runs: int = RUNS,
         began = clock()
         predictor.diagnose(pixels)
         taken.append(clock() - began)
-    return median(taken)
+    return taken
 
 
 def median(values: Sequence[float], *, level: float = 0.95) -> Figure:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from derm import registry
 from derm.errors import ConfigError, JobError
@@ -77,8 +78,13 @@ def _checked(config: TrainConfig) -> TrainConfig:
 
 
 def _prepared(config: TrainConfig) -> Material:
-    """What the run learns from; `ConfigError` where it has not the skin types that the config counts on."""
+    """What the run learns from; `ConfigError` where it lacks the rare conditions or the skin types that the config
+    counts on."""
     material = prepare(config)
+    fewest = int(np.bincount(material.train.labels).min())
+    if config.rare != "none" and fewest >= config.rare_below:
+        raise ConfigError(f"rare = '{config.rare}': every condition has {fewest} training photographs or more, "
+                          f"none fewer than rare_below = {config.rare_below}. Raise that, or use 'none'.", "rare")
     groups, held_out = material.train.groups, material.held_out["val"].groups
     if config.group_weighting == "dro" and len(set(groups)) == 1:
         raise ConfigError(f"group_weighting = 'dro': all training photographs have skin type {groups[0]}; two "

@@ -32,16 +32,22 @@ def model_picker(found: Sequence[Bundle]) -> Bundle:
 
 
 def say_when_timed(bundle: Bundle) -> None:
-    """Draw the page once more when the model has been loaded and timed, so that its phrase tells the seconds."""
+    """Load the model; until it is there and its phrase can tell the seconds, a line that will tell them.
+
+    Only that line is drawn anew: with the whole page, photographs that are looked at would flicker.
+    """
     resources.warm_up(bundle)
     if resources.seconds(bundle) is None:
-        _look_again(bundle)
+        _line(bundle)
 
 
 @st.fragment(run_every=1)
-def _look_again(bundle: Bundle) -> None:
-    if resources.seconds(bundle) is not None:  # of a model that cannot be loaded never
-        st.rerun()
+def _line(bundle: Bundle) -> None:
+    seconds = resources.seconds(bundle)
+    if seconds is None:  # of a model that cannot be loaded it stays so
+        st.caption("Its speed on this machine is being measured.")
+    else:
+        st.caption(f"About {_rounded(seconds)}\N{NO-BREAK SPACE}s a photograph on this machine.")
 
 
 def offers(found: Sequence[Bundle]) -> list[Bundle]:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-import time
 from concurrent.futures import Future
 from io import BytesIO
 from threading import Thread
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 from PIL import Image
 from starlette.formparsers import MultiPartParser
@@ -26,7 +24,7 @@ from derm.registry import Bundle
 if TYPE_CHECKING:
     from derm.nn.model import Model
 
-_TIMED, _TIMED_SECONDS = 5, 0.5  # pictures, or fewer where these take longer
+_TIMED = 3  # pictures
 # Else an upload over 1 MB passes through a temporary file, and the page says that none reaches a disk.
 MultiPartParser.spool_max_size = images.MAX_BYTES + 2**20
 
@@ -76,11 +74,11 @@ def _loading(key: str, *, _bundle: Bundle) -> Future[Model]:
 
 def _load(bundle: Bundle, future: Future[Model], key: str, timed: dict[str, float]) -> None:
     try:
-        from derm.nn import predict
+        from derm.nn import predict, speed
 
         loaded = predict.load(bundle)
-        loaded.warm()
-        timed[key] = _time(loaded)  # before anybody else can ask it, and so alone
+        # Before anybody else can ask it, and so alone.
+        timed[key] = statistics.median(speed.times(loaded, runs=_TIMED))
         future.set_result(loaded)
     except Exception as error:
         future.set_exception(error)
@@ -90,16 +88,6 @@ def _load(bundle: Bundle, future: Future[Model], key: str, timed: dict[str, floa
 def _timed() -> dict[str, float]:
     """Seconds a photograph by the digest of the model; kept when the model itself is let go."""
     return {}
-
-
-def _time(model: Model) -> float:
-    """The median over a few black pictures."""
-    taken: list[float] = []
-    while len(taken) < _TIMED and sum(taken) < _TIMED_SECONDS:
-        began = time.perf_counter()
-        model.diagnose(np.zeros((512, 512, 3), np.uint8))
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken)
 
 
 @st.cache_resource(show_spinner="Drawing the samples …")

@@ -148,7 +148,7 @@ def test_a_folder_that_holds_no_data_set_is_refused_at_once(runs, settings_file,
     assert jobs.list_runs(runs) == []
 
 
-@pytest.mark.parametrize("signals", [1, 2])
+@pytest.mark.parametrize("signals", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_ctrl_c_in_the_foreground_keeps_what_was_learnt(runs, drawn_root, tmp_path, signals):
     """The real trainer, in a terminal's process; afterwards the run is resumed as any other."""
     import signal

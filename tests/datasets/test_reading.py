@@ -147,6 +147,7 @@ print(len(frame), peak() - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in other units")
+@pytest.mark.slow
 def test_memory_is_that_of_the_text(tmp_path):
     path, rows = tmp_path / "rows.csv", 1_000_000
     with path.open("w") as file:

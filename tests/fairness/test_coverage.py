@@ -70,7 +70,7 @@ def figures(samples: dict[str, Sample]) -> Iterator[tuple[str, tuple[float, floa
             yield name, (figure.low, figure.high)
 
 
-@pytest.mark.parametrize("n", [50, 200, 1000])
+@pytest.mark.parametrize("n", [50, 200, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("audit", "true"), [(counts, true_counts), (scores, true_scores)],
                          ids=["counts", "scores"])
 def test_intervals_hold_the_truth_as_often_as_they_say(audit: Audit, true: Callable[[], dict[str, float]],

@@ -178,8 +178,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(runs, config, tmp_path):
         jobs.start(short(config, epochs=400), name="one", runs=runs)
         begun("one", runs)
         until(lambda: jobs.find("one", runs=runs).epoch > 2)
-        with (runs / "filler").open("wb") as filler:
-            filler.write(bytes(shutil.disk_usage(runs).free - 2**20))
+        _fill(runs, leave=2**20)
         run = ended("one", runs, "failed")
         assert run.reason == "The disk is full."
         kept = checkpoints.latest(runs / "one" / "checkpoints")
@@ -193,6 +192,16 @@ def test_a_full_disk_keeps_the_last_checkpoint(runs, config, tmp_path):
         ended("one", runs, "stopped")
     finally:
         subprocess.run(["umount", "-l", str(runs)], check=True)
+
+
+def _fill(folder, *, leave):
+    """All but `leave` bytes; the run writes meanwhile, so what was free a moment ago may not be."""
+    while True:
+        try:
+            (folder / "filler").write_bytes(bytes(max(0, shutil.disk_usage(folder).free - leave)))
+            return
+        except OSError:
+            (folder / "filler").unlink(missing_ok=True)
 
 
 def test_two_starts_at_once_one_wins(runs, config):

@@ -37,7 +37,8 @@ def _same(one, other) -> bool:
 
 
 # Larger ones of a family: the same code with more layers.
-LARGER = ("resnet50v2", "efficientnetb3", "efficientnetb4", "efficientnetv2s")
+LARGER = ("resnet50v2", "nasnetmobile", "inceptionv3", "densenet121", "efficientnetb3", "efficientnetb4",
+          "efficientnetv2s")
 
 
 @functools.cache

@@ -56,7 +56,7 @@ def child(root: Path, folder: Path) -> None:
     print(json.dumps({"used": used, "apart": apart, "one": losses, "two": again}))
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)])
 def test_two_devices_learn_what_one_learns(drawn_root, tmp_path, backend):
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(PROJECT), "TF_CPP_MIN_LOG_LEVEL": "3",
                    "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "DERM_CACHE": str(tmp_path / "cache")}

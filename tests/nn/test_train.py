@@ -139,6 +139,12 @@ def test_skin_types_that_the_config_counts_on_have_to_be_there(drawn_root, tmp_p
     assert not (tmp_path / "run").exists()
 
 
+def test_rare_conditions_that_the_config_counts_on_have_to_be_there(drawn_root, tmp_path):
+    with pytest.raises(ConfigError, match=r"has \d+ training photographs or more, none fewer than rare_below = 2"):
+        train.start(tiny(drawn_root, rare="mixup", rare_below=2), run=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_resume_after_the_data_changed_is_refused(tmp_path, monkeypatch):
     root, run = samples.write_dataset(tmp_path / "data"), tmp_path / "run"
     stop_at(monkeypatch, (1, 1))
@@ -151,6 +157,7 @@ def test_resume_after_the_data_changed_is_refused(tmp_path, monkeypatch):
         train.resume(run)
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_as_if_nothing_had_happened(drawn_root, tmp_path, learn):
     """SIGKILL, twice, at moments that a seed chose; the end is that of a run left in peace."""
     run, wait = tmp_path / "killed", random.Random(1).random() * 0.2
@@ -180,7 +187,7 @@ def test_memory_is_flat_over_epochs(drawn_root, tmp_path, backend):
     assert (used[-1] - used[9]) / 30 < 0.5 * 2**20
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("backend", [pytest.param("tensorflow", marks=pytest.mark.slow), "jax"])
 def test_two_steps_on_each_backend(drawn_root, tmp_path, backend):
     """The same script; with JAX nothing imports TensorFlow."""
     code = ("import atexit, sys; from derm.cli import main\n"

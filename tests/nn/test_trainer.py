@@ -17,7 +17,8 @@ from tests.nn.conftest import assert_same, history, stop_at
     ({"head_epochs": 1}, [(1, 1), (2, 2)]),
     ({"ema": 0.8, "layer_decay": 0.5, "group_weighting": "dro", "dro_rate": 0.5, "imbalance": "focal",
       "mixup": 0.5}, [(2, 1)]),
-    ({"swa_epochs": 2, "imbalance": "class-weights", "rare": "mixup", "optimizer": "adam"}, [(2, 1)]),
+    pytest.param({"swa_epochs": 2, "imbalance": "class-weights", "rare": "mixup", "optimizer": "adam"}, [(2, 1)],
+                 marks=pytest.mark.slow),
     ({"swa_epochs": 1, "ema": 0.8, "early_stopping": 1, "schedule": "plateau",
       "imbalance": "skin-type-sampling"}, [(2, 1)]),
 ], ids=lambda given: ", ".join(map(str, given)))

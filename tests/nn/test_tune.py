@@ -111,7 +111,8 @@ def test_another_seed_draws_otherwise(begin, learn):
     assert rates[0] != rates[1]
 
 
-@pytest.mark.parametrize("end", [KeyboardInterrupt, RuntimeError("CUDA_ERROR_LAUNCH_FAILED")])
+@pytest.mark.parametrize("end", [
+    KeyboardInterrupt, pytest.param(RuntimeError("CUDA_ERROR_LAUNCH_FAILED"), marks=pytest.mark.slow)])
 def test_a_search_broken_off_goes_on_as_if_nothing_had_happened(begin, learn, end):
     """In the third epoch of the third trial; that trial is taken up where it was."""
     whole, broken = begin("whole"), begin("broken")

@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from derm import images, nonskin, registry, samples
 from derm.errors import ImageError
+from derm.nn import speed
 from derm.nn.predict import Predictor
 from derm.registry import Bundle
 from derm.schema import Diagnosis, KnownCase, SkinType, display_name
@@ -81,6 +82,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
         return diagnose(self, image)
 
     monkeypatch.setattr(Predictor, "diagnose", counting)
+    monkeypatch.setattr(speed, "times", lambda model, *, runs: [0.05] * runs)  # which would ask it too
     return shapes
 
 
@@ -476,6 +478,15 @@ def test_the_seconds_are_those_measured_and_never_zero(several, monkeypatch):
         assert said in choosing.phrase(bundle).replace("\N{NO-BREAK SPACE}", " ")
     monkeypatch.setattr(resources, "seconds", lambda _: None)
     assert " s a photograph" not in choosing.phrase(bundle).replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(("measured", "said"), [
+    (None, "Its speed on this machine is being measured."), (0.3, "About 0.3 s a photograph on this machine.")])
+def test_a_line_tells_the_seconds_that_came_after_the_phrases(choice, monkeypatch, measured, said):
+    asked_three_times = iter([None] * 3)  # for two phrases, and whether to draw the line
+    monkeypatch.setattr(resources, "seconds", lambda _: next(asked_three_times, measured))
+    captions = [caption.value.replace("\N{NO-BREAK SPACE}", " ") for caption in opened().caption]
+    assert said in captions
 
 
 def test_a_model_that_was_not_measured_says_so(bundle, monkeypatch):

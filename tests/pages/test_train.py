@@ -282,7 +282,8 @@ def test_a_search_shows_its_trials_the_best_first_and_lends_its_settings(folder:
     assert "No run has finished yet" in said(opened("Results"))
 
 
-@pytest.mark.parametrize("broken", ["status.json", "history.csv", "progress.jsonl", "config.toml", "log.txt"])
+@pytest.mark.parametrize("broken", ["status.json", "history.csv", "config.toml", *(
+    pytest.param(name, marks=pytest.mark.slow) for name in ("progress.jsonl", "log.txt"))])
 def test_a_damaged_run_breaks_nothing(folder: Path, broken: str) -> None:
     (run(folder / "runs" / "one") / broken).write_bytes(b"\xff{,,\n\x00")
     (folder / "runs" / "half").mkdir()
