@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,11 +113,17 @@ def test_looks_right_on_a_telephone_in_the_dark(visit, app, artefacts, part):
     picture(page, 390, artefacts / f"train-{part.split()[0].lower()}-390-dark.png")
 
 
-def test_nobody_else_sees_anything(visit, app, tmp_path_factory):
-    """Through a proxy, which says so, nobody is at this machine: there is no page, and the runs show nowhere."""
-    page = visit(at=app[0])
-    page.context.set_extra_http_headers({"X-Forwarded-For": "127.0.0.1"})
-    page.goto(f"{app[0]}/fairness")
+@pytest.fixture
+def elsewhere(window: Any) -> Iterator[None]:
+    """All that the browser asks comes through a proxy, which says so."""
+    window.set_extra_http_headers({"X-Forwarded-For": "127.0.0.1"})
+    yield
+    window.set_extra_http_headers({})  # the window is everybody's
+
+
+def test_nobody_else_sees_anything(visit, app, elsewhere):
+    """Nobody is at this machine then: there is no page, and the runs show nowhere."""
+    page = visit("fairness", at=app[0])
     page.get_by_role("link", name="Explore").wait_for()
     assert page.get_by_role("link", name="Train").count() == 0
     page.goto(f"{app[0]}/train?section=Runs&runs={RUN}")
