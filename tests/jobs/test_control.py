@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,7 +179,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(runs, config, tmp_path):
         jobs.start(short(config, epochs=400), name="one", runs=runs)
         begun("one", runs)
         until(lambda: jobs.find("one", runs=runs).epoch > 2)
-        _fill(runs, leave=2**20)
+        until(lambda: _fill(runs, leave=2**20) or not jobs.find("one", runs=runs).is_live)
         run = ended("one", runs, "failed")
         assert run.reason == "The disk is full."
         kept = checkpoints.latest(runs / "one" / "checkpoints")
@@ -195,13 +196,9 @@ def test_a_full_disk_keeps_the_last_checkpoint(runs, config, tmp_path):
 
 
 def _fill(folder, *, leave):
-    """All but `leave` bytes; the run writes meanwhile, so what was free a moment ago may not be."""
-    while True:
-        try:
-            (folder / "filler").write_bytes(bytes(max(0, shutil.disk_usage(folder).free - leave)))
-            return
-        except OSError:
-            (folder / "filler").unlink(missing_ok=True)
+    """All but `leave` bytes. The run writes and deletes meanwhile, so this is to be called again and again."""
+    with suppress(OSError), (folder / "filler").open("ab") as filler:
+        filler.write(bytes(max(0, shutil.disk_usage(folder).free - leave)))
 
 
 def test_two_starts_at_once_one_wins(runs, config):
