@@ -30,7 +30,7 @@ def main() -> None:
         with right:
             skin = components.skin_type_picker()
             bundle = choosing.model_picker(found)
-            choosing.say_when_timed(bundle)
+            choosing.say_when_timed(bundle, found)
         if uploads:
             results(uploads, bundle, skin)
 

@@ -31,13 +31,14 @@ def model_picker(found: Sequence[Bundle]) -> Bundle:
     return bundle
 
 
-def say_when_timed(bundle: Bundle) -> None:
-    """Load the model; until it is there and its phrase can tell the seconds, a line that will tell them.
+def say_when_timed(bundle: Bundle, found: Sequence[Bundle]) -> None:
+    """Load the model; until it is there and its phrase can tell the seconds, a line that will tell them, where
+    there is a choice at all.
 
     Only that line is drawn anew: with the whole page, photographs that are looked at would flicker.
     """
     resources.warm_up(bundle)
-    if resources.seconds(bundle) is None:
+    if len(offers(found)) > 1 and resources.seconds(bundle) is None:
         _line(bundle)
 
 
