@@ -106,7 +106,8 @@ def test_a_model_is_trained_over_lunch(visit, app, artefacts):
     page.get_by_text("What it may be").first.wait_for(timeout=_LONG)
 
 
-@pytest.mark.parametrize("part", ["New run", "Runs", "Results"])
+@pytest.mark.parametrize("part", [
+    "Results", *(pytest.param(part, marks=pytest.mark.slow) for part in ("New run", "Runs"))])
 def test_looks_right_on_a_telephone_in_the_dark(visit, app, artefacts, part):
     page = opened(visit, app[0], f"?section={part.replace(' ', '+')}", width=390, scheme="dark")
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390

@@ -19,8 +19,8 @@ from tests.nn.conftest import assert_same, history, stop_at
       "mixup": 0.5}, [(2, 1)]),
     pytest.param({"swa_epochs": 2, "imbalance": "class-weights", "rare": "mixup", "optimizer": "adam"}, [(2, 1)],
                  marks=pytest.mark.slow),
-    ({"swa_epochs": 1, "ema": 0.8, "early_stopping": 1, "schedule": "plateau",
-      "imbalance": "skin-type-sampling"}, [(2, 1)]),
+    pytest.param({"swa_epochs": 1, "ema": 0.8, "early_stopping": 1, "schedule": "plateau",
+                  "imbalance": "skin-type-sampling"}, [(2, 1)], marks=pytest.mark.slow),
 ], ids=lambda given: ", ".join(map(str, given)))
 def test_a_run_stopped_within_an_epoch_resumes_as_if_nothing_had_happened(tmp_path, monkeypatch, learn, changes,
                                                                           moments):
