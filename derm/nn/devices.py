@@ -50,21 +50,20 @@ def shared(loss: Any) -> Any:
     return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
 
-@contextlib.contextmanager
-def undivided() -> Iterator[None]:
+def undivided() -> contextlib.AbstractContextManager[None]:
     """Within a `scope`, a block whose batches may be of any size: with JAX each device does all of it."""
-    before = keras.distribution.distribution()
-    keras.distribution.set_distribution(None)
-    try:
-        yield
-    finally:
-        keras.distribution.set_distribution(before)
+    return _distributed(None)
+
+
+def _jax(devices: list[str]) -> contextlib.AbstractContextManager[None]:
+    return _distributed(keras.distribution.DataParallel(devices=devices))
 
 
 @contextlib.contextmanager
-def _jax(devices: list[str]) -> Iterator[None]:
+def _distributed(how: Any) -> Iterator[None]:
+    """A block in which Keras distributes its work so, on JAX; None: not at all."""
     before = keras.distribution.distribution()
-    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    keras.distribution.set_distribution(how)
     try:
         yield
     finally:

@@ -16,18 +16,9 @@ from derm.nn import finish, train
 from derm.nn.config import TrainConfig
 from derm.nn.predict import Predictor
 from derm.registry import Bundle
-from derm.settings import settings
 
 ADDED = {"conformal": {}, "sensitivity": {}, "training": {}, "nonskin": {}}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DERM_CACHE", str(tmp_path_factory.mktemp("cache")))
-        settings.cache_clear()
-        yield
-    settings.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from derm import bundle_rules, datasets, registry
 from derm.errors import ConfigError
 from derm.nn import architecture, epochs, evaluation, finish, learner, material, metadata, predict, train
 from derm.nn.config import TrainConfig
-from derm.settings import settings
 from tests.datasets import fixtures
 
 ROWS = pd.DataFrame({
@@ -113,15 +112,6 @@ def test_a_share_is_withheld_other_rows_each_epoch_the_same_when_asked_again(spe
 ])
 def test_a_bundle_says_it_in_these_words_only(wrong):
     assert not bundle_rules.RULES["metadata"][0](wrong)
-
-
-@pytest.fixture(scope="module")
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DERM_CACHE", str(tmp_path_factory.mktemp("cache")))
-        settings.cache_clear()
-        yield
-    settings.cache_clear()
 
 
 def test_a_run_learns_what_only_the_metadata_tells_and_answers_without(own_cache, tmp_path: Path):
