@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from derm.bundle_rules import NETWORK
 from derm.errors import ConfigError, ModelError
 from derm.settings import settings
 
@@ -213,15 +214,17 @@ def data_folder(config: TrainConfig) -> Path:
 
 
 def find_weights(weights: str) -> Path:
-    """The weights file a user means: a path, or a name in the weights folder. `ModelError` if neither."""
-    folder = settings().weights
-    candidates = [Path(weights).expanduser(), *([folder / weights] if folder else [])]
+    """The weights file a user means: a path, a name in the weights folder, or a model's name or folder.
+    `ModelError` if none of these."""
+    folder, path = settings().weights, Path(weights).expanduser()
+    candidates = [path, *([folder / weights] if folder else []), path / NETWORK,
+                  settings().models / weights / NETWORK]
     for path in candidates:
         if path.is_file():
             return path
     where = folder or "the folder that DERM_WEIGHTS names (it is not set)"
-    raise ModelError(f"weights = '{weights}': no such file, nor in {where}. Expected 'imagenet', 'none', "
-                     "or a .weights.h5, .h5 or .keras file.")
+    raise ModelError(f"weights = '{weights}': no such file, nor in {where}, nor a model with one network. "
+                     "Expected 'imagenet', 'none', a model's name, or a .weights.h5, .h5 or .keras file.")
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from derm import registry
+from derm import predictions, registry
+from derm.bundle_rules import PREDICTIONS
 from derm.errors import ConfigError, JobError
 from derm.fairness.figure import TOO_FEW
 from derm.jobs import origin
@@ -38,6 +39,7 @@ def start(config: TrainConfig, *, run: Path, say: Callable[[str], None] = print)
     registry.check_name(run.name)
     config = _checked(replace(config, data=str(data_folder(config).resolve())))
     material = _prepared(config)
+    _check_unseen(config, material)
     run.mkdir(parents=True)
     config = configs.save(config, run)
     with Heart(run) as heart:
@@ -60,10 +62,14 @@ def resume(run: Path, *, say: Callable[[str], None] = print) -> Path:
 def proceed(run: Path, *, heart: Heart, say: Callable[[str], None] = print) -> Path:
     """Do what is left of the run that `heart` holds; raises as `start` does, and `Stopped` when asked to stop."""
     config = configs.read(run / configs.CONFIG)
-    if not config.image_size:  # it has not begun
+    fresh = not config.image_size
+    if fresh:
         config = configs.save(_checked(config), run)
     heart.tell(doing="reading photographs")
-    return _train(config, _prepared(config), heart, say)
+    material = _prepared(config)
+    if fresh:
+        _check_unseen(config, material)
+    return _train(config, material, heart, say)
 
 
 def _checked(config: TrainConfig) -> TrainConfig:
@@ -96,6 +102,26 @@ def _prepared(config: TrainConfig) -> Material:
                           f"held out for validation, and {TOO_FEW} are needed to judge by. Use 'macro-f1'.",
                           "early_metric")
     return material
+
+
+def _check_unseen(config: TrainConfig, material: Material) -> None:
+    """`ConfigError` where the run starts from a model that may have learnt from what this run holds out."""
+    if config.weights in ("none", "imagenet"):
+        return
+    folder = configs.find_weights(config.weights).parent
+    if not (folder / registry.DESCRIPTION).is_file():  # weights from elsewhere
+        return
+    before = registry.read(folder)
+    if before.data_name != material.dataset.name:
+        return
+    held_out = {image for part in material.held_out.values() for image in part.rows["image_id"]}
+    recorded = before.folder / PREDICTIONS
+    unseen = {*predictions.read(recorded)["image_id"]} if recorded.is_file() else set()
+    if seen := len(held_out - unseen):
+        raise ConfigError(f"weights = '{config.weights}': {seen:,} of the {len(held_out):,} photographs held out "
+                          f"here may have taught {before.name}, and figures on them would flatter. Use the split "
+                          "that it was trained with (the same seed, or a split_file), or start from 'imagenet'.",
+                          "weights")
 
 
 def _train(config: TrainConfig, material: Material, heart: Heart, say: Callable[[str], None]) -> Path:

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -34,6 +35,22 @@ def learnt(drawn_root: Path, own_cache: None, tmp_path_factory: pytest.TempPathF
     train.start(tiny(drawn_root, epochs=6, steps_per_epoch=40, label_smoothing=0.0, answer_size=40, **gentle),
                 run=run, say=lines.append)
     return run, lines
+
+
+def test_a_run_starts_from_an_earlier_model(learnt, drawn_root, tmp_path):
+    before, _ = learnt
+    run = train.start(tiny(drawn_root, weights=str(before), head_epochs=1, epochs=0, steps_per_epoch=1),
+                      run=tmp_path / "after", say=lambda _: None)
+    trunks = [keras.saving.load_model(folder / registry.NETWORK).get_layer("conv2").get_weights()
+              for folder in (before, run)]
+    assert all(np.array_equal(*pair) for pair in zip(*trunks, strict=True))
+
+
+def test_a_run_does_not_start_from_a_model_that_learnt_what_it_holds_out(learnt, drawn_root, tmp_path):
+    before, _ = learnt
+    with pytest.raises(ConfigError, match=r"weights = .* photographs held out here may have taught learnt"):
+        train.start(tiny(drawn_root, weights=str(before), seed=1), run=tmp_path / "after")
+    assert not (tmp_path / "after").exists()
 
 
 def test_a_run_leaves_a_whole_bundle(learnt):
