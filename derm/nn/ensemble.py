@@ -42,10 +42,8 @@ class Ensemble(Model):
         for member in self.members.values():
             member.warm()
 
-    def diagnose_fitted(self, batch: np.ndarray, *, metadata: pd.DataFrame | None = None,
-                        began: float | None = None) -> list[Diagnosis]:
-        """One diagnosis a picture, as `Model` says; `Diagnosis.members` has each member's own heat maps."""
-        began = time.perf_counter() if began is None else began
+    def _diagnosed(self, batch: np.ndarray, metadata: pd.DataFrame | None, began: float) -> list[Diagnosis]:
+        """As `Model` says; `Diagnosis.members` has each member's own heat maps."""
         seen = [member.look(_resized(batch, member.input_size), metadata) for member in self.members.values()]
         probabilities = self._combined([one.probabilities for one in seen])
         return [self._diagnosis(p, [Seen(*(part[i] for part in one)) for one in seen], began, count=len(batch))

@@ -26,6 +26,9 @@ _MANY = 20  # rows from which whole numbers that never repeat are taken for an i
 # The share of the training photographs shown without any metadata, so that the answer without it stays good.
 WITHHELD = 0.3
 _FAR = 5.0  # standard deviations: an age typed in months must not outweigh the photograph
+# What people write in a cell or after an equals sign, in lower case.
+_BLANK = dict.fromkeys(("", "na", "n/a", "nan", "none", "unk", "unknown", "not known"))
+_ANSWERS = {"yes": True, "true": True, "no": False, "false": False}
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -63,12 +66,43 @@ def encode_one(spec: Spec, values: Mapping[str, Any]) -> np.ndarray:
 
 
 def row(spec: Spec, values: Mapping[str, Any]) -> pd.DataFrame:
-    """One photograph's values as a table of one row. Raises `ConfigError` for a column that is not of `spec`."""
-    for name in values:
-        if name not in spec:
-            raise ConfigError(f"metadata = '{name}': not read by this model; expected some of "
-                              f"{', '.join(spec) or 'none, as it reads photographs alone'}.", "metadata")
-    return pd.DataFrame([dict(values)], index=[0], dtype=object)
+    """One photograph's values, `read`, as a table of one row. Raises `ConfigError` for a column that is not of
+    `spec` and a value of another kind."""
+    said = {named(spec, name): value for name, value in values.items()}
+    return read(spec, pd.DataFrame([said], index=[0], dtype=object))
+
+
+def named(spec: Spec, name: str) -> str:
+    """The column of `spec` called so, with or without its x_. Raises `ConfigError` if there is none."""
+    for column in spec:
+        if name in (column, column.removeprefix("x_")):
+            return column
+    raise ConfigError(f"metadata = '{name[:100]}': not read by this model; expected some of "
+                      f"{', '.join(spec) or 'none, as it reads photographs alone'}.", "metadata")
+
+
+def read(spec: Spec, table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `spec` that the table has, with or without their x_, whether data or as people write it: "54"
+    is a number, "Yes" an answer, "Female" the category "female", blank and "unknown" missing.
+
+    Raises `ConfigError` for a value of another kind; a row is named by the index where that is text.
+    """
+    there = {name: own for name in spec for own in (name.removeprefix("x_"), name) if own in table}
+    return pd.DataFrame({name: _read(name, spec[name], table[own]) for name, own in there.items()}, table.index)
+
+
+def unheard(spec: Spec, table: pd.DataFrame) -> list[str]:
+    """A sentence on each category of a table, `read`, that the network did not learn."""
+    learnt = {name: spec[name]["categories"] for name in spec if name in table and "categories" in spec[name]}
+    return [f"{name} = {value!r} is none of those learnt ({', '.join(categories)}); it is read as '{OTHER}'."
+            for name, categories in learnt.items()
+            for value in table[name].dropna().unique() if value not in (*categories, OTHER)]
+
+
+def known(spec: Spec, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """What each row says of the columns of `spec`; a missing value is left out."""
+    rows = table.reindex(columns=list(spec)).astype(object).to_dict("records")
+    return [{str(name): value for name, value in one.items() if pd.notna(value)} for one in rows]
 
 
 def withheld(encoded: np.ndarray, spec: Spec, *, seed: int, epoch: int) -> np.ndarray:
@@ -110,6 +144,29 @@ def _number(known: pd.Series, name: str) -> dict[str, Any]:
     return {"kind": "number", "mean": float(known.mean()), "sd": float(known.std(ddof=0)) or 1.0}
 
 
+def _read(name: str, column: Mapping[str, Any], values: pd.Series) -> pd.Series:
+    kind = column["kind"]
+    learnt = {name.casefold(): name for name in column.get("categories", ())}
+    words = _BLANK | (_ANSWERS if kind == "answer" else learnt)
+    plain = values.astype(object).map(lambda value: words.get(str(value).strip().casefold(), value))
+    if kind == "category":
+        return plain
+    return pd.Series(_numbers(name, kind, plain), values.index, object).map(
+        bool if kind == "answer" else float, na_action="ignore")
+
+
+def _numbers(name: str, kind: str, values: pd.Series) -> np.ndarray:
+    """float64 [rows], NaN where missing; of answers 0 and 1."""
+    missing = values.isna().to_numpy(dtype=bool)
+    number = pd.to_numeric(values.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    fits = np.isfinite(number) if kind == "number" else np.isin(number, (0, 1))
+    if (wrong := ~missing & ~fits).any():
+        at, value = next(values[wrong].items())
+        raise ConfigError(f"{name} = {value!r}{f' ({at})' if isinstance(at, str) else ''}; expected "
+                          f"{'a number' if kind == 'number' else 'true or false'}, or nothing.", name)
+    return number
+
+
 def _encoded(name: str, column: Mapping[str, Any], values: pd.Series) -> np.ndarray:
     """float32 [rows, the column's width], the first 1 where missing."""
     missing = values.isna().to_numpy(dtype=bool)
@@ -118,11 +175,7 @@ def _encoded(name: str, column: Mapping[str, Any], values: pd.Series) -> np.ndar
         known = np.stack([text == value for value in column["categories"]], axis=1)
         parts = np.column_stack([missing, known, ~missing & ~known.any(axis=1)])
     else:
-        number = pd.to_numeric(values.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        fits = np.isfinite(number) if column["kind"] == "number" else np.isin(number, (0, 1))
-        if (wrong := ~missing & ~fits).any():
-            wanted = "a number" if column["kind"] == "number" else "true or false"
-            raise ConfigError(f"{name} = {values[wrong].iloc[0]!r}; expected {wanted}, or nothing.", name)
+        number = _numbers(name, column["kind"], values)
         if column["kind"] == "number":
             number = np.clip((number - column["mean"]) / column["sd"], -_FAR, _FAR)
         parts = np.column_stack([missing, np.where(missing, 0, number)])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ class Model(ABC):
         """The diagnosis of one photograph, with heat maps of the five most probable conditions.
 
         `image` is an array uint8 [H, W, 3], the bytes of a file, a path, or a Pillow image; `metadata` what is
-        known beside it, some of the columns of the bundle's `metadata`. Raises `ImageError` and, for metadata that
-        the bundle does not read, `ConfigError`.
+        known beside it, some of the columns of the bundle's `metadata`, with or without their x_. Raises
+        `ImageError` and, for metadata that the bundle does not read, `ConfigError`.
         """
         began = time.perf_counter()
         known = beside.row(self.bundle.metadata, metadata) if metadata else None
@@ -73,11 +74,19 @@ class Model(ABC):
     def warm(self) -> None:
         """Run one black picture, so that the first photograph need not wait."""
 
-    @abstractmethod
     def diagnose_fitted(self, batch: np.ndarray, *, metadata: pd.DataFrame | None = None,
                         began: float | None = None) -> list[Diagnosis]:
         """One diagnosis a picture fitted already, all together. `began` is when work on them started
         (`time.perf_counter`), if it was before."""
+        found = self._diagnosed(batch, metadata, time.perf_counter() if began is None else began)
+        if metadata is None or not self.bundle.metadata:
+            return found
+        known = beside.known(self.bundle.metadata, metadata)
+        return [replace(one, metadata=said) for one, said in zip(found, known, strict=True)]
+
+    @abstractmethod
+    def _diagnosed(self, batch: np.ndarray, metadata: pd.DataFrame | None, began: float) -> list[Diagnosis]:
+        """As `diagnose_fitted`, but for what the diagnoses say was known."""
 
     @abstractmethod
     def probabilities(self, batch: np.ndarray, metadata: pd.DataFrame | None = None) -> np.ndarray:

@@ -87,10 +87,7 @@ class Predictor(Model):
         """Run one black picture, so that the first photograph need not wait for the tracing."""
         self.look(np.zeros((1, self.input_size, self.input_size, 3), np.uint8))
 
-    def diagnose_fitted(self, batch: np.ndarray, *, metadata: pd.DataFrame | None = None,
-                        began: float | None = None) -> list[Diagnosis]:
-        """One diagnosis a picture, as `Model` says."""
-        began = time.perf_counter() if began is None else began
+    def _diagnosed(self, batch: np.ndarray, metadata: pd.DataFrame | None, began: float) -> list[Diagnosis]:
         seen = self.look(batch, metadata)
         return [self._diagnosis(Seen(*one), began, count=len(batch)) for one in zip(*seen, strict=True)]
 

@@ -126,6 +126,8 @@ def _check_unseen(config: TrainConfig, material: Material) -> None:
 
 def _train(config: TrainConfig, material: Material, heart: Heart, say: Callable[[str], None]) -> Path:
     run = heart.folder
+    if missing := sorted({*material.dataset.table["condition"].dropna().astype(str)} - {*material.classes}):
+        say(f"Left out, as no photograph of theirs can be used: {', '.join(missing)}.")
     origin.check(run, material.dataset)
     origin.record(run, material.dataset)
     network = learn(config, material, heart, say)

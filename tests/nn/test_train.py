@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from derm import registry, samples
+from derm import datasets, registry, samples
 from derm.errors import ConfigError, DermError, JobError, ModelError
 from derm.jobs.heart import Stopped
 from derm.nn import train
@@ -51,6 +51,17 @@ def test_a_run_does_not_start_from_a_model_that_learnt_what_it_holds_out(learnt,
     with pytest.raises(ConfigError, match=r"weights = .* photographs held out here may have taught learnt"):
         train.start(tiny(drawn_root, weights=str(before), seed=1), run=tmp_path / "after")
     assert not (tmp_path / "after").exists()
+
+
+def test_a_condition_without_a_photograph_that_can_be_used_is_named(drawn_root, tmp_path):
+    table = datasets.load(drawn_root).table
+    left = tmp_path / "left.csv"
+    table.loc[table["condition"] == "melanoma", ["image_id"]].to_csv(left, index=False)
+    lines: list[str] = []
+    run = train.start(tiny(drawn_root, exclude=str(left), epochs=0, steps_per_epoch=1), run=tmp_path / "two",
+                      say=lines.append)
+    assert lines[0] == "Left out, as no photograph of theirs can be used: melanoma."
+    assert registry.read(run).classes == ("acne", "eczema")
 
 
 def test_a_run_leaves_a_whole_bundle(learnt):

@@ -118,6 +118,16 @@ def test_a_run_is_started_as_the_form_says(folder: Path, started: list[Any]) -> 
     assert "Training" in said(at)
 
 
+def test_a_run_may_start_from_a_model_of_the_same_backbone(folder: Path, started: list[Any]) -> None:
+    bundle(folder / "models" / "ours", made_up())
+    at = opened()
+    assert "The model ours" not in at.selectbox(key="train-weights").options
+    at.selectbox(key="train-backbone").select("baseline").run()
+    at.selectbox(key="train-weights").select("ours").run()
+    button(at, "Start training").click().run()
+    assert started[0][0].weights == "ours"
+
+
 def test_a_double_click_starts_one_run(folder: Path, started: list[Any]) -> None:
     button(opened(), "Start training").click().run()
     for ago, runs in ((0, 1), (60, 2)):

@@ -84,7 +84,7 @@ MORE: Mapping[str, tuple[Field, ...]] = {
               "and hue changes from turning one skin type into another.", step=5),
     ),
     "Network": (
-        Field("weights", "Starts from", "What the network learnt from millions of everyday photographs.",
+        Field("weights", "Starts from", "Usual: what a network learnt from millions of everyday photographs.",
               {"imagenet": "ImageNet", "none": "Nothing"}),
         Field("head", "How features are summed up", "Usual: their mean.", {
             "pool": "Mean", "se": "Mean, channels weighted", "cbam": "Mean, channels and places weighted",

@@ -6,11 +6,12 @@ Widgets; what the form says is in the session, so that it survives a change of p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import streamlit as st
 
+from derm import registry
 from derm.errors import ConfigError
 from derm.nn.config import TrainConfig, override, preset
 from derm.settings import settings
@@ -132,6 +133,8 @@ def _field(field: Field, problem: ConfigError | None, whole: View | None = None)
             _metadata(field, whole)
         elif field.key == "exclude" and whole is not None:
             _exclude(field, whole)
+        elif field.key == "weights":
+            _widget(replace(field, names={**field.names, **_earlier()}))
         else:
             _widget(field)
         if problem is not None and problem.key == field.key:
@@ -161,6 +164,13 @@ def _widget(field: Field) -> None:
         st.session_state[key] = float(st.session_state[key])
         st.number_input(field.label, float(spec["low"]), float(spec["high"]), step=float(field.step), format="%g",
                         key=key, disabled=off, persist_state="session")
+
+
+def _earlier() -> dict[str, str]:
+    """The models that a network of the chosen kind can go on from."""
+    kind = st.session_state[f"{_PREFIX}backbone"]
+    return {bundle.name: f"The model {bundle.name}" for bundle in registry.list_bundles()
+            if bundle.backbone == kind}
 
 
 def _suit() -> None:
