@@ -70,8 +70,9 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
         predictions.table(material.held_out[name].rows.assign(split=name), classes=material.classes,
                           probabilities=calibrate.probabilities(values, temperature))
         for name, values in found.items()], ignore_index=True)
-    # A bundle travels: it knows its data by name and fingerprint, not by a folder of one machine.
-    configs.save(replace(config, data=""), run)
+    # A bundle travels: it knows its data by name and fingerprint, and what it began with by name, not by folders
+    # of one machine.
+    configs.save(replace(config, data="", weights=Path(config.weights).name), run)
     return _leave(predictor.bundle, predictor, material, table)
 
 

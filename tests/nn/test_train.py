@@ -19,6 +19,7 @@ from derm import datasets, registry, samples
 from derm.errors import ConfigError, DermError, JobError, ModelError
 from derm.jobs.heart import Stopped
 from derm.nn import train
+from derm.nn.config import read
 from derm.nn.material import prepare
 from derm.settings import PROJECT
 from tests.nn.conftest import assert_same, history, stop_at, tiny
@@ -44,6 +45,7 @@ def test_a_run_starts_from_an_earlier_model(learnt, drawn_root, tmp_path):
     trunks = [keras.saving.load_model(folder / registry.NETWORK).get_layer("conv2").get_weights()
               for folder in (before, run)]
     assert all(np.array_equal(*pair) for pair in zip(*trunks, strict=True))
+    assert read(run / "config.toml").weights == before.name
 
 
 def test_a_run_does_not_start_from_a_model_that_learnt_what_it_holds_out(learnt, drawn_root, tmp_path):
