@@ -6,6 +6,7 @@ Every statement comes from the bundle, from its predictions or from the named da
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,8 +46,8 @@ def markdown(bundle: Bundle, predictions: pd.DataFrame, *, ece_before: Figure | 
     tables = {title: table for title, table in tables.items() if len(table)}
     measured = [line for title, table in tables.items()
                 for line in _measured(title, table, n_boot=n_boot, seed=seed)]
-    sections = [_heading(bundle), _members(bundle, chosen=weights_chosen), _data(bundle), measured,
-                _calibration(bundle, list(tables), ece_before), _point_of_care(bundle, tables),
+    sections = [_heading(bundle), _members(bundle, chosen=weights_chosen), _data(bundle), _beside(bundle),
+                measured, _calibration(bundle, list(tables), ece_before), _point_of_care(bundle, tables),
                 _limits(bundle, tables), _reproduce(bundle, chosen=weights_chosen),
                 overridden(bundle.override) if bundle.override else []]
     return "\n".join(line for section in sections if section for line in [*section, ""]).rstrip() + "\n"
@@ -108,6 +109,23 @@ def _data(bundle: Bundle) -> list[str]:
                   for name in bundle.classes]
     return ["## Training data", "", *_table(stated), "",
             f"The {len(conditions)} conditions: {'; '.join(conditions)}."]
+
+
+def _beside(bundle: Bundle) -> list[str]:
+    """What it reads beside the photograph; nothing for a model that reads photographs alone."""
+    if not bundle.metadata:
+        return []
+    rows = [("Column", "Read as"), *((f"`{name}`", _kind(column)) for name, column in bundle.metadata.items())]
+    return ["## Beside the photograph", "", *_table(rows), "",
+            "Any of it may be absent, or all of it. The figures below are measured with what was recorded of the"
+            " photographs held out; how often a value was missing there is not kept. From the photograph"
+            " alone it was not measured."]
+
+
+def _kind(column: Mapping[str, Any]) -> str:
+    if column["kind"] == "number":
+        return f"a number; in training {column['mean']:.1f} on average, standard deviation {column['sd']:.1f}"
+    return "yes or no" if column["kind"] == "answer" else f"{', '.join(column['categories'])}, or another"
 
 
 def _measured(title: str, table: pd.DataFrame, *, n_boot: int, seed: int) -> list[str]:

@@ -55,13 +55,14 @@ def html(readings: Sequence[Reading], *, bundle: Bundle, created: date,
         accuracy=_accuracy(bundle, skin_type),
         members=_members(bundle),
         sections=[_section(reading) for reading in readings],
+        reads_more=bool(bundle.metadata),
         combined=_charts(combined) if combined else None,
     )
 
 
 def to_json(diagnosis: Diagnosis, *, bundle: Bundle, path: str, image_id: str, top: int = 5) -> dict[str, Any]:
     """What `derm predict --json` prints for one photograph, ready for `json.dumps`; of an ensemble, `bundle`, also
-    who voted and how."""
+    who voted and how; with metadata, what the model was told."""
     ensemble = {"members": list(bundle.members), "vote": bundle.vote, "weights": list(bundle.shares)}
     return {
         "path": path,
@@ -72,6 +73,7 @@ def to_json(diagnosis: Diagnosis, *, bundle: Bundle, path: str, image_id: str, t
                         for line in diagnosis.top(top)],
         "seconds": diagnosis.seconds,
         **({"ensemble": ensemble} if bundle.members else {}),
+        **({"metadata": dict(diagnosis.metadata)} if diagnosis.metadata else {}),
     }
 
 
@@ -90,6 +92,7 @@ class _Section:
     photo: str
     overlay: str | None
     condition: str
+    basis: str
     charts: Mapping[str, list[_Bar]]
 
 
@@ -101,6 +104,7 @@ def _section(reading: Reading) -> _Section:
         photo=_data_uri(reading.pixels),
         overlay=None if reading.overlay is None else _data_uri(reading.overlay),
         condition=display_name(reading.condition or ""),
+        basis=reading.diagnosis.basis,
         charts=_charts(reading.diagnosis),
     )
 
@@ -225,6 +229,9 @@ It is not evidence that the answer is right.</p>
 {% for notice in section.notices %}
 <p>{{ notice }}</p>
 {% endfor %}
+{% if reads_more %}
+<p>Answered {{ section.basis }}.</p>
+{% endif %}
 {{ bars(section.charts) }}
 </section>
 {% endfor %}

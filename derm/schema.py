@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +52,17 @@ def display_name(condition: str) -> str:
     return _DISPLAY.get(condition) or condition.replace("-", " ").capitalize()
 
 
+def plain_name(column: str) -> str:
+    """A further column as one says it: 'x_body_site' -> 'body site'."""
+    return column.removeprefix("x_").replace("_", " ")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 @dataclass(frozen=True)
 class Prediction:
     """One line of a differential."""
@@ -86,6 +98,7 @@ class Diagnosis:
     `strangeness` is the distance from the training photographs over the one allowed: above 1 it is unlike them;
     None where the bundle has no reference. `similar` are the training photographs most like it, nearest first.
     `members` holds the heat maps of each member of an ensemble, by its name, for the same conditions.
+    `metadata` is what the model was told beside the photograph, by column: numbers, texts, and bools for answers.
     """
 
     model: str
@@ -98,6 +111,13 @@ class Diagnosis:
     strangeness: float | None = None
     similar: tuple[KnownCase, ...] = ()
     members: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def basis(self) -> str:
+        """What it rests on: 'with age 54, sex female', or 'from the photograph alone'."""
+        told = ", ".join(f"{plain_name(name)} {_plain(value)}" for name, value in self.metadata.items())
+        return f"with {told}" if told else "from the photograph alone"
 
     @property
     def unlike(self) -> bool:
@@ -136,7 +156,7 @@ def merge_families(classes: Sequence[str], probabilities: np.ndarray) -> list[Pr
 
 def combine(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
     """Several photographs of one finding read together: the mean of their probabilities, no heat maps
-    and no known cases.
+    and no known cases; what is known of the patient is the same for all.
 
     Raises `ValueError` if they come from different models.
     """
@@ -145,4 +165,4 @@ def combine(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
         raise ValueError("diagnoses of different models cannot be combined")
     mean = np.mean([d.probabilities for d in diagnoses], axis=0)
     return Diagnosis(first.model, first.version, first.classes, mean, {}, sum(d.seconds for d in diagnoses),
-                     first.partition3)
+                     first.partition3, metadata=first.metadata)

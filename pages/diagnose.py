@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
 from derm import images, schema
 from derm.registry import Bundle
 from derm.schema import Diagnosis, SkinType
-from derm.ui import charts, choosing, components, downloads, heatmaps, readings, reliability, resources
+from derm.ui import charts, choosing, components, downloads, heatmaps, patient, readings, reliability, resources
 from derm.ui.readings import Failure, Reading, Upload
 
 LEAD = ("Drop a photograph of skin and read what it may be, where the model looked, "
@@ -31,8 +34,9 @@ def main() -> None:
             skin = components.skin_type_picker()
             bundle = choosing.model_picker(found)
             choosing.say_when_timed(bundle, found)
+            known = patient.asked(bundle)
         if uploads:
-            results(uploads, bundle, skin)
+            results(uploads, bundle, skin, known)
 
 
 def photographs() -> list[Upload]:
@@ -52,10 +56,10 @@ def photographs() -> list[Upload]:
     return [Upload(file.name, file.getvalue()) for file in chosen]
 
 
-def results(uploads: list[Upload], bundle: Bundle, skin: SkinType | None) -> None:
+def results(uploads: list[Upload], bundle: Bundle, skin: SkinType | None, known: Mapping[str, Any]) -> None:
     """What went wrong, then a result for each photograph and, of several, the combined reading first."""
     found = readings.read_all(uploads, model=resources.digest(bundle),
-                              predictor=lambda: resources.predictor(bundle))
+                              predictor=lambda: resources.predictor(bundle), metadata=known)
     for item in found:
         if isinstance(item, Failure):
             st.error(components.plain(item.text), icon=":material/broken_image:")
@@ -126,6 +130,7 @@ def numbers(diagnosis: Diagnosis, bundle: Bundle, skin: SkinType | None) -> None
     """The differential and how far to trust it, then its merged reading and roll-up."""
     st.markdown("#### What it may be")
     st.html(charts.differential(diagnosis))
+    patient.said(diagnosis, bundle)
     reliability.card(diagnosis, bundle, skin)
     if diagnosis.heatmaps:  # the sets' limits were measured on single photographs, not on means of several
         reliability.prediction_set(diagnosis, bundle, skin)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from derm import registry
+from derm.bundle_rules import metadata_width
 from derm.registry import Bundle
 
 CLASSES = ("acne", "acne-vulgaris", "eczema", "keloid", "malignant-melanoma", "melanoma",
@@ -20,6 +21,12 @@ FIGURES = {
 }
 
 
+# What a network may read beside the photograph, of each kind.
+METADATA: Mapping[str, Mapping[str, Any]] = {
+    "x_age": {"kind": "number", "mean": 50.0, "sd": 20.0},
+    "x_sex": {"kind": "category", "categories": ["female", "male"]}, "x_itch": {"kind": "answer"}}
+
+
 def make_bundle(folder: Path, *, classes: Sequence[str] = CLASSES, size: int = 32, seed: int = 0,
                 figures: Mapping[str, Mapping[str, float | int | None]] = FIGURES, **changes: Any) -> Bundle:
     """A whole bundle in `folder`, which gives it its name; seeded, so that its answers are the same each time."""
@@ -29,7 +36,8 @@ def make_bundle(folder: Path, *, classes: Sequence[str] = CLASSES, size: int = 3
 
     keras.utils.set_random_seed(seed)
     folder.mkdir(parents=True)
-    architecture.build("baseline", classes=len(classes), size=size).save(folder / registry.NETWORK)
+    architecture.build("baseline", classes=len(classes), size=size,
+                       metadata=metadata_width(changes.get("metadata", {}))).save(folder / registry.NETWORK)
     return registry.write(folder, Bundle(
         folder=folder, name=folder.name, version="1", classes=tuple(classes),
         partition3={name: "malignant" if name in MALIGNANT else "benign" for name in classes},

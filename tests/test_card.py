@@ -9,6 +9,7 @@ from derm import card
 from derm.fairness import metrics
 from derm.fairness.figure import Figure, proportion
 from derm.registry import Bundle
+from tests.bundles import METADATA
 
 CLASSES = ("acne", "acne-vulgaris", "melanoma")
 
@@ -153,3 +154,13 @@ def test_the_views_that_are_averaged_are_named(views: dict[str, bool], words: st
 def test_why_it_became_a_model_all_the_same_is_kept() -> None:
     assert "does worse\n\nFor teaching.\n" in markdown(override="For\nteaching.")
     assert "does worse" not in markdown()
+
+
+def test_it_says_what_is_read_beside_the_photograph_and_what_that_means_for_the_figures() -> None:
+    text = markdown(metadata=METADATA)
+    assert row(text, "`x_age`") == ["`x_age`", "a number; in training 50.0 on average, standard deviation 20.0"]
+    assert row(text, "`x_sex`") == ["`x_sex`", "female, male, or another"]
+    assert row(text, "`x_itch`") == ["`x_itch`", "yes or no"]
+    assert "Any of it may be absent" in text
+    assert "measured with what was recorded of the photographs held out" in text
+    assert "Beside the photograph" not in markdown()

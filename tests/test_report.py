@@ -170,3 +170,13 @@ def test_an_ensemble_says_who_votes_and_how() -> None:
     assert "ensemble" not in text_of(render())
     found = report.to_json(diagnosis(), bundle=bundle(**ENSEMBLE), path="a", image_id="a")
     assert found["ensemble"] == {"members": ["fast", "slow"], "vote": "hard", "weights": [0.75, 0.25]}
+
+
+def test_it_says_what_was_known_of_the_patient_if_the_model_reads_it() -> None:
+    reader = bundle(metadata={"x_age": {"kind": "number", "mean": 50.0, "sd": 20.0}})
+    told = diagnosis(metadata={"x_age": 54.0})
+    assert "Answered with age 54." in text_of(render(Reading("a.jpg", PIXELS, told), bundle=reader))
+    assert "Answered from the photograph alone." in text_of(render(bundle=reader))
+    assert "Answered" not in text_of(render())
+    assert report.to_json(told, bundle=reader, path="a", image_id="a")["metadata"] == {"x_age": 54}
+    assert "metadata" not in report.to_json(diagnosis(), bundle=reader, path="a", image_id="a")

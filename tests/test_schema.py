@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -84,3 +86,13 @@ def test_first_five(count, text):
     items = [str(i) for i in range(count)]
     assert first_five(items) == text
     assert str(DatasetError("Lost.", items)) == f"Lost. {text}"
+
+
+@pytest.mark.parametrize(("metadata", "text"), [
+    ({}, "from the photograph alone"),
+    ({"x_age": 54.0, "x_body_site": "upper arm", "x_itch": False, "x_weight": 61.5},
+     "with age 54, body site upper arm, itch no, weight 61.5"),
+])
+def test_what_an_answer_rests_on(metadata, text):
+    one = replace(diagnosis([0.25] * 4), metadata=metadata)
+    assert one.basis == combine([one, one]).basis == text

@@ -56,12 +56,18 @@ def predict(
     cam: Annotated[Path | None, typer.Option(help="Write Grad-CAM overlays into this folder.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the predictions table (.parquet or .csv).")] = None,
     submission: Annotated[Path | None, typer.Option(help="Write a competition file: md5hash,label.")] = None,
+    meta: Annotated[list[str] | None, typer.Option(
+        metavar="COLUMN=VALUE", help="What is known of the patient, such as age=54, for a model that reads it; "
+                                     "holds for all photographs; may be repeated.")] = None,
+    metadata: Annotated[Path | None, typer.Option(
+        help="The same, a row a photograph (.csv or .parquet): image_id, path, file or filename says which. Blank "
+             "cells, and photographs that are not in it, are not known.")] = None,
 ) -> None:
     """What each photograph may show. Exit status 1 if one could not be read; the rest go on."""
     from derm.cli import commands
 
     raise typer.Exit(commands.predict(paths, model=model, top=top, as_json=as_json, cam=cam, out=out,
-                                      submission=submission))
+                                      submission=submission, meta=meta or [], metadata=metadata))
 
 
 @app.command()

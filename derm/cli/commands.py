@@ -74,19 +74,21 @@ def _here(run: jobs.Run, *, is_new: bool) -> int:
 
 
 def predict(paths: Sequence[Path], *, model: str | None, top: int, as_json: bool, cam: Path | None,
-            out: Path | None, submission: Path | None) -> int:
+            out: Path | None, submission: Path | None, meta: Sequence[str], metadata: Path | None) -> int:
     """Predict, print and write what was asked for; 1 if a picture could not be read."""
     if out is not None:
         predictions.check_ending(out)
+    from derm.cli import known
     from derm.nn import predict as loading
     from derm.nn import scoring
 
-    files = scoring.find_images(paths)
-    predictor = loading.load(find_bundle(model))
+    files, bundle = scoring.find_images(paths), find_bundle(model)
+    beside = known.beside(bundle, files, assign=meta, path=metadata)
+    predictor = loading.load(bundle)
     scored: list[scoring.Scored] = []
     with progress("Reading photographs", len(files)) as show:
-        for item in scoring.score(predictor, files):
-            _print_one(item, predictor.bundle, top=top, as_json=as_json)
+        for item in scoring.score(predictor, files, beside):
+            _print_one(item, bundle, top=top, as_json=as_json)
             if cam is not None and item.diagnosis:
                 _write_overlay(item, cam)
             # Only the probabilities are kept: photographs of a large folder would fill the memory.
@@ -179,7 +181,11 @@ def _write_table(out: Path, good: Sequence[Any], classes: Sequence[str]) -> None
     rows = pd.DataFrame({"image_id": [item.path.stem for item in good]}).assign(
         group_id=lambda table: table["image_id"])
     found = np.array([item.diagnosis.probabilities for item in good]).reshape(len(good), len(classes))
-    predictions.write(out, predictions.table(rows, classes=classes, probabilities=found))
+    table = predictions.table(rows, classes=classes, probabilities=found)
+    known = pd.DataFrame([dict(item.diagnosis.metadata) for item in good]).convert_dtypes()
+    for place, name in enumerate(known, len(predictions.KEYS)):
+        table.insert(place, name, known[name])
+    predictions.write(out, table)
 
 
 def _write_submission(path: Path, good: Sequence[Any]) -> None:

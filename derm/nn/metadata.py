@@ -129,12 +129,12 @@ def _described(table: pd.DataFrame, name: str) -> dict[str, Any]:
     if pd.api.types.is_numeric_dtype(known):
         return _number(known.astype(np.float64), name)
     counts = known.astype(str).value_counts()
-    shared = sorted(counts.index[counts >= FEW])
+    shared = sorted({*counts.index[counts >= FEW]} - {OTHER})
     if not shared:
         raise ConfigError(f"metadata = '{name}': none of its {len(counts):,} values is shared by {FEW} training "
                           "photographs, so nothing can be learnt from it (is it an id?); leave it out.",
                           "metadata")
-    return {"kind": "category", "categories": [value for value in shared if value != OTHER]}
+    return {"kind": "category", "categories": shared}
 
 
 def _number(known: pd.Series, name: str) -> dict[str, Any]:

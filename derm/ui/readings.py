@@ -1,16 +1,18 @@
 """What the page knows of each photograph, kept in the session so that no re-run asks the network twice.
 
-Keyed by SHA-256 of the bytes and of the model. The bytes themselves and the full-size pixels are not kept.
+Keyed by SHA-256 of the bytes, of the model and of what it was told of the patient. The bytes themselves and the
+full-size pixels are not kept.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -68,18 +70,19 @@ class Failure:
     text: str
 
 
-def read_all(uploads: Iterable[Upload], *, model: str,
-             predictor: Callable[[], Model]) -> list[Reading | Failure]:
+def read_all(uploads: Iterable[Upload], *, model: str, predictor: Callable[[], Model],
+             metadata: Mapping[str, Any]) -> list[Reading | Failure]:
     """A reading or a failure for each different photograph, in order; known ones from the session.
 
-    `model` is the bundle's digest; `predictor` is called only if there is something new to read.
+    `model` is the bundle's digest, `metadata` what is known of the patient; `predictor` is called only if there is
+    something new to read.
     """
     store: dict[str, Reading | Failure] = st.session_state.get(_STORE, {})
     kept: dict[str, Reading | Failure] = {}
     for upload in uploads:
-        key = hashlib.sha256(upload.data + model.encode()).hexdigest()
+        key = hashlib.sha256(upload.data + f"{model}{json.dumps(metadata)}".encode()).hexdigest()
         if key not in kept:  # the same photograph twice must not count twice in a combined reading
-            kept[key] = store.get(key) or _read(upload, key, predictor)
+            kept[key] = store.get(key) or _read(upload, key, predictor, metadata)
     st.session_state[_STORE] = kept  # what was taken away is forgotten
     return list(kept.values())
 
@@ -93,11 +96,12 @@ def explain(error: Exception) -> str:
     return f"Something went wrong here; please tell whoever runs this app the reference {reference}."
 
 
-def _read(upload: Upload, key: str, predictor: Callable[[], Model]) -> Reading | Failure:
+def _read(upload: Upload, key: str, predictor: Callable[[], Model],
+          metadata: Mapping[str, Any]) -> Reading | Failure:
     try:
         photo = images.decode(upload.data, name=upload.name)
         quality = images.quality(photo.pixels)
-        diagnosis = None if quality.hopeless else predictor().diagnose(photo.pixels)
+        diagnosis = None if quality.hopeless else predictor().diagnose(photo.pixels, metadata)
         return Reading(key, replace(photo, pixels=_shown(photo.pixels)), quality, diagnosis,
                        upload.drawn)
     except ImageError as error:

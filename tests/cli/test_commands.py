@@ -13,7 +13,7 @@ from PIL import Image
 
 from derm import cli, predictions, registry, samples
 from derm.settings import settings
-from tests.bundles import make_bundle
+from tests.bundles import METADATA, make_bundle
 
 CLASSES = ("acne", "eczema", "melanoma")
 
@@ -166,3 +166,85 @@ def test_a_bad_ensemble_is_one_sentence_and_status_2(three, capsys, arguments, n
     assert named in said
     assert len(said.strip().splitlines()) == 1
     assert not (three / "new").exists()
+
+
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that reads metadata; beside it `plain`, one that does not."""
+    folder = tmp_path_factory.mktemp("reading")
+    make_bundle(folder / "plain", classes=CLASSES)
+    return make_bundle(folder / "reader", classes=CLASSES, metadata=METADATA).folder
+
+
+def answers(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[list[dict[str, object]], str]:
+    assert run("predict", *arguments, "--json") == 0
+    said = capsys.readouterr()
+    return [json.loads(line) for line in said.out.splitlines()], said.err
+
+
+def likely(answer: dict[str, object]) -> list[float]:
+    return [round(line["probability"], 5) for line in sorted(answer["predictions"], key=str)]
+
+
+def test_what_is_known_is_for_all_photographs_and_changes_the_answer(reading, photographs, tmp_path, capsys):
+    both = (photographs / "first.png", photographs / "second.png", "--model", reading)
+    alone, said = answers(capsys, *both)
+    assert (said, ["metadata" in one for one in alone]) == ("", [False, False])
+    told, said = answers(capsys, *both, "--meta", "age=71", "--meta", "x_sex=Female", "--meta", "itch=")
+    assert said == ""
+    assert [one["metadata"] for one in told] == [{"x_age": 71, "x_sex": "female"}] * 2
+    assert all(likely(one) != likely(other) for one, other in zip(alone, told, strict=True))
+    strange, said = answers(capsys, *both, "--meta", "sex=alien", "--out", tmp_path / "out.csv")
+    assert said == "derm: x_sex = 'alien' is none of those learnt (female, male); it is read as 'other'.\n"
+    assert strange[0]["metadata"] == {"x_sex": "alien"}
+    assert list(predictions.read(tmp_path / "out.csv")["x_sex"]) == ["alien"] * 2
+
+
+def test_a_table_says_what_is_known_of_each_photograph(reading, photographs, tmp_path, capsys):
+    table = tmp_path / "known.csv"
+    table.write_text("path,age,colour\n"
+                     "elsewhere/first.png,20,red\n" + f"{photographs.name}/first.png,71,red\nsecond,,blue\n")
+    both = (photographs / "first.png", photographs / "second.png", "--model", reading)
+    found, said = answers(capsys, *both, "--metadata", table)
+    assert (said, [one.get("metadata") for one in found]) == ("", [{"x_age": 71}, None])
+    assert likely(found[0]) == likely(answers(capsys, *both, "--meta", "age=71")[0][0])
+    table.write_text("image_id;x_itch\nsecond;yes\n")
+    found, said = answers(capsys, *both, "--metadata", table)
+    assert [one.get("metadata") for one in found] == [None, {"x_itch": True}]
+    assert said == f"derm: 1 of 2 photographs are not in {table}; nothing is known of them.\n"
+
+
+TABLES = {"twice": "image_id,age\nfirst,1\nsecond,2\nfirst,3\n", "nameless": "age\n5\n",
+          "other": "image_id,colour\nfirst,red\n", "wrong": "image_id,age\nfirst,5\nsecond,old\n",
+          "shared": "image_id,age\nfirst,5\n"}
+
+
+@pytest.mark.parametrize(("arguments", "named"), [
+    (("--meta", "age=old"), "x_age = 'old'; expected a number, or nothing"),
+    (("--meta", "itch=maybe"), "x_itch = 'maybe'; expected true or false"),
+    (("--meta", "smoke=yes"), "'smoke': not read by this model; expected some of x_age, x_sex, x_itch"),
+    (("--meta", "age"), "expected COLUMN=VALUE"),
+    (("--meta", "age=5", "--meta", "x_age=6"), "x_age is given twice"),
+    (("--meta", "age=5", "--metadata", "twice.csv"), "give one of them"),
+    (("--meta", "age=5", "--model", "{plain}"), "plain reads photographs alone"),
+    (("--metadata", "absent.csv"), "absent.csv: no such file"),
+    (("--metadata", "twice.csv"), "more than one row. Keep one of each (1 in all: first)"),
+    (("--metadata", "nameless.csv"), "no column names the photographs"),
+    (("--metadata", "other.csv"), "none of the columns that reader reads (x_age, x_sex, x_itch)"),
+    (("--metadata", "wrong.csv"), "x_age = 'old' (second); expected a number"),
+    (("{copy}", "--metadata", "shared.csv"), "several photographs are called as. Name them by path"),
+])
+def test_bad_metadata_is_one_sentence_and_status_2(reading, photographs, tmp_path, monkeypatch, capsys, arguments,
+                                                   named):
+    monkeypatch.chdir(tmp_path)
+    for name, text in TABLES.items():
+        Path(f"{name}.csv").write_text(text)
+    copy = Path("copy") / "first.png"
+    copy.parent.mkdir()
+    copy.write_bytes((photographs / "first.png").read_bytes())
+    given = [str(argument).format(copy=copy, plain=reading.parent / "plain") for argument in arguments]
+    assert run("predict", photographs / "first.png", "--model", reading, *given) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("derm: ")
+    assert named in said
+    assert len(said.strip().splitlines()) == 1

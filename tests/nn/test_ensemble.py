@@ -151,6 +151,7 @@ def test_what_is_known_beside_the_photograph_reaches_the_member_that_reads_it(so
     both = Ensemble(replace(soft.bundle, metadata=spec), members)
     unknown, old = both.diagnose(pixels), both.diagnose(pixels, {"x_age": 90})
     assert np.abs(unknown.probabilities - old.probabilities).max() > 1e-4
+    assert (unknown.basis, old.basis) == ("from the photograph alone", "with age 90")
     np.testing.assert_allclose(both.diagnose(pixels, {}).probabilities, unknown.probabilities)
     with pytest.raises(ConfigError, match="x_sex"):
         both.diagnose(pixels, {"x_sex": "female"})

@@ -71,6 +71,7 @@ def test_an_unheard_of_value_is_another_and_an_absurd_number_does_not_outweigh_t
     (ROWS[["condition"]], "x_age", "expected some of none"),
     (ROWS, "x_age, x_never", "'x_never': missing in all 12 training photographs; leave it out"),
     (ROWS, "x_lesion_id", r"none of its 12 values is shared by 5 .*is it an id\?"),
+    (ROWS.assign(x_site="other"), "x_site", "none of its 1 values is shared"),
     (NUMBERED, "x_case", "40 training photographs and as many values, all whole numbers: an id"),
 ])
 def test_a_column_that_nothing_can_be_learnt_from_is_refused(table, names, says):
@@ -81,6 +82,28 @@ def test_a_column_that_nothing_can_be_learnt_from_is_refused(table, names, says)
 
 def test_measurements_that_never_repeat_are_no_ids():
     assert metadata.fit(NUMBERED, ["x_weight"])["x_weight"]["kind"] == "number"
+
+
+def test_what_people_write_is_what_the_data_would_hold(spec):
+    written = pd.DataFrame({"age": ["54", " 7.5", "unknown", ""], "x_sex": ["Female", "MALE ", "N/A", "alien"],
+                            "sex": "male", "itch": ["Yes", "0", "", "False"]}, index=list("abcd"), dtype="str")
+    found = metadata.read(spec, written)
+    assert metadata.known(spec, found) == [
+        {"x_age": 54, "x_sex": "female", "x_itch": True}, {"x_age": 7.5, "x_sex": "male", "x_itch": False}, {},
+        {"x_sex": "alien", "x_itch": False}]
+    typed = pd.DataFrame({"x_age": [54, 7.5, None, None], "x_sex": ["female", "male", None, "alien"],
+                          "x_itch": pd.array([True, False, None, False], dtype="boolean")})
+    np.testing.assert_array_equal(metadata.encode(spec, found), metadata.encode(spec, typed))
+    assert metadata.unheard(spec, found) == [
+        "x_sex = 'alien' is none of those learnt (female, male); it is read as 'other'."]
+    assert metadata.unheard(spec, found[:3]) == []
+    with pytest.raises(ConfigError, match=r"x_age = 'old' \(b\); expected a number"):
+        metadata.read(spec, written.assign(age=["1", "old", "2", "3"]))
+
+
+def test_one_photographs_values_may_be_called_without_their_x(spec):
+    np.testing.assert_array_equal(metadata.encode_one(spec, {"age": 30, "x_itch": "no"}),
+                                  metadata.encode_one(spec, {"x_age": 30, "x_itch": False}))
 
 
 @pytest.mark.parametrize(("values", "says"), [
@@ -138,6 +161,8 @@ def test_a_run_learns_what_only_the_metadata_tells_and_answers_without(own_cache
         for told in ({"x_age": 70}, {"x_age": 21}, None))
     assert old["basal-cell-carcinoma"] > 0.7 > 0.3 > young["basal-cell-carcinoma"]
     assert young["basal-cell-carcinoma"] < unknown["basal-cell-carcinoma"] < old["basal-cell-carcinoma"]
+    told = model.diagnose(root / rows["path"].iloc[0], {"age": 70, "x_itch": True, "x_body_site": None})
+    assert (told.metadata, told.basis) == ({"x_age": 70, "x_itch": True}, "with age 70, itch yes")
     with pytest.raises(ConfigError, match="'x_smoke': not read by this model"):
         model.diagnose(root / rows["path"].iloc[0], {"x_smoke": True})
 

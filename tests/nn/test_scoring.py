@@ -10,7 +10,7 @@ from PIL import Image
 from derm.errors import ConfigError
 from derm.nn import scoring
 from derm.nn.predict import Predictor
-from tests.bundles import make_bundle
+from tests.bundles import METADATA, make_bundle
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +68,15 @@ def test_each_photograph_keeps_what_is_known_beside_it(predictor, folder, monkey
     list(scoring.score(predictor, files, beside))
     assert [count for count, _ in asked] == [len(names) for _, names in asked]
     assert [name for _, names in asked for name in names] == [path.name for path in files if path.name != "34.png"]
+
+
+def test_each_diagnosis_says_what_was_known_of_its_photograph(folder, tmp_path_factory):
+    reader = Predictor.load(make_bundle(tmp_path_factory.mktemp("models") / "reader", metadata=METADATA))
+    files = [folder / "0" / "00.png", folder / "1" / "34.png", folder / "0" / "03.png", folder / "0" / "03.png"]
+    beside = pd.DataFrame({"x_age": [80, 70, None, 20], "x_sex": ["male", "male", None, None], "more": 1})
+    found = [item.diagnosis for item in scoring.score(reader, files, beside)]
+    assert found[1] is None
+    assert [one.metadata for one in found if one] == [{"x_age": 80, "x_sex": "male"}, {}, {"x_age": 20}]
+    alone = reader.diagnose(files[3], {"x_age": 20})
+    np.testing.assert_allclose(found[3].probabilities, alone.probabilities, atol=1e-6)
+    assert np.abs(found[3].probabilities - found[2].probabilities).max() > 1e-5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +22,8 @@ from derm.nn.predict import Predictor
 from derm.registry import Bundle
 from derm.schema import Diagnosis, KnownCase, SkinType, display_name
 from derm.settings import PROJECT, settings
-from derm.ui import charts, choosing, components, heatmaps, readings, reliability, resources
-from tests.bundles import complete_bundle, make_bundle, make_ensemble
+from derm.ui import charts, choosing, components, heatmaps, patient, readings, reliability, resources
+from tests.bundles import METADATA, complete_bundle, make_bundle, make_ensemble
 
 PAGE = str(PROJECT / "pages" / "diagnose.py")
 APP = str(PROJECT / "streamlit_app.py")
@@ -77,9 +77,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     shapes: list[tuple[int, ...]] = []
     diagnose = Predictor.diagnose
 
-    def counting(self: Predictor, image: np.ndarray) -> Diagnosis:
+    def counting(self: Predictor, image: np.ndarray, metadata: Mapping[str, object]) -> Diagnosis:
         shapes.append(image.shape)
-        return diagnose(self, image)
+        return diagnose(self, image, metadata)
 
     monkeypatch.setattr(Predictor, "diagnose", counting)
     monkeypatch.setattr(speed, "times", lambda model, *, runs: [0.05] * runs)  # which would ask it too
@@ -527,3 +527,45 @@ def test_many_models_are_a_list_with_the_phrase_of_the_chosen_one(bundle, tmp_pa
         at = opened()
         assert at.selectbox(key="model").options == list("abcde")
         assert any(caption.value.startswith("Accuracy 0.62") for caption in at.caption)
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny`, and an ensemble of it with a model that reads metadata."""
+    folder = tmp_path_factory.mktemp("readers")
+    members = [make_bundle(folder / "tiny"), make_bundle(folder / "reader", metadata=METADATA)]
+    make_ensemble(folder / "both", members, metadata=METADATA)
+    registry.set_default("tiny", models=folder)
+    return folder
+
+
+def answered(at: AppTest) -> list[str]:
+    return [caption.value for caption in at.caption if caption.value.startswith("Answered")]
+
+
+def test_what_is_known_of_the_patient_changes_the_answer_at_once(readers, asked, monkeypatch):
+    for _ in use(readers, monkeypatch):
+        at = opened(GOOD)
+        assert patient.TITLE not in [expander.label for expander in at.expander]
+        assert len(answered(at)) == len(at.number_input) == len(at.selectbox) == 0
+        at.radio(key="model").set_value("both").run()
+        assert [expander.label for expander in at.expander].count(patient.TITLE) == 1
+        assert answered(at)[0].startswith("Answered from the photograph alone. The model was measured with")
+        assert [field.options for field in at.selectbox] == [
+            [patient.NOT_KNOWN, "female", "male"], [patient.NOT_KNOWN, "Yes", "No"]]
+        assert at.number_input[0].value is None
+        shown = [html(at)]
+        at.number_input[0].set_value(71).run()
+        assert answered(at) == ["Answered with age 71."]
+        at.selectbox[0].set_value("female").run()
+        at.selectbox[1].set_value("No").run()
+        assert answered(at) == ["Answered with age 71, sex female, itch no."]
+        shown.append(html(at))
+        assert shown[0] != shown[1]
+        assert not at.error
+        reading = next(iter(at.session_state["readings"].values()))
+        assert reading.diagnosis.metadata == {"x_age": 71, "x_sex": "female", "x_itch": False}
+        at.number_input[0].set_value(None).run()
+        at.selectbox[0].set_value(patient.NOT_KNOWN).run()
+        at.selectbox[1].set_value(patient.NOT_KNOWN).run()
+        assert html(at) == shown[0]

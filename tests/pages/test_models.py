@@ -14,6 +14,8 @@ from streamlit.testing.v1 import AppTest
 from derm import registry
 from derm.settings import PROJECT, settings
 from derm.ui import auth
+from derm.ui.models import facts
+from tests.bundles import METADATA
 from tests.cli.test_models import _model
 from tests.test_exporting import ensemble
 from tests.test_safety import changed, with_layer
@@ -225,3 +227,11 @@ def test_it_opens_without_keras(folder: Path) -> None:
               "assert not {'keras', 'tensorflow', 'jax'} & set(sys.modules)")
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_model_that_reads_more_than_the_photograph_says_so_and_what_its_figures_mean(folder: Path) -> None:
+    ours = registry.read(folder / "ours")
+    said = dict(facts.lines(replace(ours, metadata=METADATA)))
+    assert said["Also reads"].startswith("age, sex and itch, where known.")
+    assert "what was recorded of the photographs held out" in said["Also reads"]
+    assert "Also reads" not in dict(facts.lines(ours))

@@ -12,7 +12,7 @@ from derm import importing, registry
 from derm.fairness.figure import Figure
 from derm.fairness.measures import MEASURES
 from derm.registry import Bundle
-from derm.schema import FST_GROUPS
+from derm.schema import FST_GROUPS, plain_name
 from derm.ui import scores, words
 
 MEASURED = ("accuracy", "macro_f1")
@@ -24,14 +24,17 @@ def kind(bundle: Bundle) -> str:
     if bundle.members:
         how = {"soft": "their probabilities averaged", "hard": "by majority"}.get(bundle.vote, bundle.vote)
         return f"An ensemble of {words.listed(bundle.members)}, {how}{_weights(bundle)}"
-    beside = ", and what is known beside the photograph" if bundle.metadata else ""
-    return f"One network ({bundle.backbone}, {bundle.input_size} pixels{beside})"
+    return f"One network ({bundle.backbone}, {bundle.input_size} pixels)"
 
 
 def lines(bundle: Bundle) -> list[tuple[str, str]]:
     """What is known of it, a title and a text each."""
     found = [("What", kind(bundle)), ("Conditions", f"{len(bundle.classes)}"), ("Learnt from", _data(bundle)),
              ("Made", _when(bundle.created)), ("Size", f"{size(bundle) / 1e6:,.1f} MB")]
+    if bundle.metadata:
+        read = words.listed([plain_name(name) for name in bundle.metadata])
+        found.append(("Also reads", f"{read}, where known. Its figures are measured with what was recorded of the "
+                                    "photographs held out, not from the photograph alone"))
     if bundle.override:
         found.append(("Let in although worse", bundle.override))
     return found
