@@ -77,7 +77,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     shapes: list[tuple[int, ...]] = []
     diagnose = Predictor.diagnose
 
-    def counting(self: Predictor, image: np.ndarray, metadata: Mapping[str, object]) -> Diagnosis:
+    def counting(self: Predictor, image: np.ndarray, metadata: Mapping[str, object] | None = None) -> Diagnosis:
         shapes.append(image.shape)
         return diagnose(self, image, metadata)
 
