@@ -72,7 +72,9 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
         for name, values in found.items()], ignore_index=True)
     # A bundle travels: it knows its data by name and fingerprint, and what it began with by name, not by folders
     # of one machine.
-    configs.save(replace(config, data="", weights=Path(config.weights).name), run)
+    start = Path(config.weights)
+    start = start.parent if start.name == registry.NETWORK else start
+    configs.save(replace(config, data="", weights=start.name), run)
     return _leave(predictor.bundle, predictor, material, table)
 
 

@@ -40,8 +40,8 @@ def learnt(drawn_root: Path, own_cache: None, tmp_path_factory: pytest.TempPathF
 
 def test_a_run_starts_from_an_earlier_model(learnt, drawn_root, tmp_path):
     before, _ = learnt
-    run = train.start(tiny(drawn_root, weights=str(before), head_epochs=1, epochs=0, steps_per_epoch=1),
-                      run=tmp_path / "after", say=lambda _: None)
+    config = tiny(drawn_root, weights=str(before / registry.NETWORK), head_epochs=1, epochs=0, steps_per_epoch=1)
+    run = train.start(config, run=tmp_path / "after", say=lambda _: None)
     trunks = [keras.saving.load_model(folder / registry.NETWORK).get_layer("conv2").get_weights()
               for folder in (before, run)]
     assert all(np.array_equal(*pair) for pair in zip(*trunks, strict=True))
