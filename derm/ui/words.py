@@ -1,4 +1,4 @@
-"""How columns of the canonical table and their values are called on pages. Wording only."""
+"""How columns of the canonical table and their values are called on pages, and numbers said. Wording only."""
 
 from __future__ import annotations
 
@@ -85,3 +85,17 @@ def spread(figure: Figure, *, shares: bool = True) -> str:
 def listed(names: Sequence[str]) -> str:
     """'a', 'a and b', 'a, b and c'."""
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def duration(seconds: float) -> str:
+    """'1 second', '45 seconds', '12 minutes', '2 hours' or '3 hours 5 minutes'."""
+    if seconds < 90:
+        return _counted(max(0, round(seconds)), "second")
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if (hours, minutes) < (1, 30):
+        return _counted(60 * hours + minutes, "minute")
+    return _counted(hours, "hour") + (f" {_counted(minutes, 'minute')}" if minutes else "")
+
+
+def _counted(n: int, unit: str) -> str:
+    return f"{n} {unit}{'s' * (n != 1)}"

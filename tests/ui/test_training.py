@@ -15,7 +15,7 @@ import pytest
 from derm.nn import config as configs
 from derm.nn.config import PRESETS, TrainConfig, override, preset
 from derm.schema import FST_GROUPS
-from derm.ui import plots
+from derm.ui import plots, words
 from derm.ui.training import charts, command, fields, progress
 from derm.ui.training.progress import Step
 from tests.runs import run
@@ -137,3 +137,10 @@ def test_charts_are_ones_that_vega_lite_knows(names: tuple[str, ...]) -> None:
     altair.Chart.from_dict(json.loads(json.dumps(chart.complete())))
     assert [row["y"] for row in chart.rows] == list(values["value"])
     assert (f">{names[0]}<" in plots.export(chart, "svg", source="a run").decode()) == (len(names) > 1)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [
+    (-1, "0 seconds"), (1.2, "1 second"), (89, "89 seconds"), (90, "2 minutes"), (5370, "1 hour 30 minutes"),
+    (5300, "88 minutes"), (7200, "2 hours"), (7260, "2 hours 1 minute"), (40000, "11 hours 7 minutes")])
+def test_a_duration_in_words(seconds, text):
+    assert words.duration(seconds) == text

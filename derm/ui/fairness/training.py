@@ -11,7 +11,7 @@ from derm.fairness.figure import TOO_FEW
 from derm.jobs import Run, list_runs
 from derm.schema import FST_GROUPS
 from derm.settings import settings
-from derm.ui import auth, figures, plots, scores
+from derm.ui import auth, figures, plots, scores, words
 from derm.ui.components import plain
 from derm.ui.figures import Origin
 
@@ -32,7 +32,7 @@ def live(runs: Path) -> list[Run]:
 
 
 def _told(run: Run) -> None:
-    left = "" if run.seconds_left is None else f", about {_duration(run.seconds_left)} left"
+    left = "" if run.seconds_left is None else f", about {words.duration(run.seconds_left)} left"
     st.markdown(f":material/model_training: **Training now: {plain(run.name)}**, epoch {run.epoch} of "
                 f"{run.epochs}{left}")
     figured = history(run.folder)
@@ -64,9 +64,3 @@ def history(run: Path) -> pd.DataFrame:
 
 def _value(value: float) -> str:
     return "too few" if pd.isna(value) else f"{value:.2f}"
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{seconds:.0f} seconds" if seconds < 90 else f"{minutes} minutes" if minutes < 90 else (
-        f"{minutes // 60} hours {minutes % 60:02d} minutes")

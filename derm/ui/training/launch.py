@@ -82,7 +82,7 @@ def _estimate(config: TrainConfig, train: int, val: int) -> Measured | None:
     seconds = found.seconds(config, train=train, val=val)
     memory = found.memory if found.gpu_memory is None else found.gpu_memory
     kind = "memory" if found.gpu_memory is None else "GPU memory"
-    st.success(f"About **{pages.duration(seconds)}** for {train:,} photographs to learn from and {val:,} to "
+    st.success(f"About **{words.duration(seconds)}** for {train:,} photographs to learn from and {val:,} to "
                f"validate on, and {gigabytes(memory)} of {kind}. From a few steps timed on this machine as busy "
                "as it was then.", icon=":material/timer:")
     return found

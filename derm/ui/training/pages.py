@@ -52,11 +52,3 @@ def again_if_asked() -> None:
     """Within a fragment: draw the whole page anew if a callback asked for that."""
     if st.session_state.pop(_AGAIN, False):
         st.rerun()
-
-
-def duration(seconds: float) -> str:
-    """'45 seconds', '12 minutes' or '3 hours 05 minutes'."""
-    minutes = round(seconds / 60)
-    whole = max(0, round(seconds))
-    return f"{whole} second{'s' * (whole != 1)}" if seconds < 90 else f"{minutes} minutes" if minutes < 90 else (
-        f"{minutes // 60} hours {minutes % 60:02d} minutes")

@@ -17,7 +17,7 @@ from derm.errors import ConfigError, DermError, JobError
 from derm.jobs import Run
 from derm.nn import config as configs
 from derm.settings import settings
-from derm.ui import figures, plots, scores
+from derm.ui import figures, plots, scores, words
 from derm.ui.components import plain
 from derm.ui.figures import Origin
 from derm.ui.training import charts, form, pages, progress, searching
@@ -69,7 +69,7 @@ def _line(run: Run) -> dict[str, object]:
     f1 = None if last.empty or last["macro_f1"].isna().all() else f"{last['macro_f1'].iloc[0]:.2f}"
     return {"Run": run.name, "State": _STATES[run.state][1],
             "Progress": 1.0 if run.state == "finished" else _share(run),
-            "Time left": "" if run.seconds_left is None else pages.duration(run.seconds_left),
+            "Time left": "" if run.seconds_left is None else words.duration(run.seconds_left),
             "Macro F1 so far": f1 or "",
             "Started": f"{datetime.fromtimestamp(run.created):%d %b %Y, %H:%M}"}
 
@@ -106,7 +106,7 @@ def _heading(run: Run) -> None:
     icon, said, colour = _STATES[run.state]
     st.markdown(f"**{plain(run.name)}** :{colour}-badge[{icon} {said}]")
     if run.is_live:
-        left = "" if run.seconds_left is None else f", about {pages.duration(run.seconds_left)} left"
+        left = "" if run.seconds_left is None else f", about {words.duration(run.seconds_left)} left"
         now = progress.step(run.folder)
         step = f", step {now.step:,} of {now.steps:,}" if now and now.epoch == run.epoch + 1 else ""
         doing = run.doing or "waiting to begin"
@@ -188,7 +188,7 @@ def _figures(run: Run, *, wide: bool) -> None:
         st.metric("Macro F1, last epoch", _number(everybody, ".2f", "too few"))
         st.metric("Photographs a second", _number(pace, ".0f" if pace >= 10 else ".1f"))
         st.metric("Learning rate", _number(last["learning_rate"], ".6f").rstrip("0"))
-        st.metric("An epoch takes", pages.duration(last["seconds"]) if pd.notna(last["seconds"]) else "–")
+        st.metric("An epoch takes", words.duration(last["seconds"]) if pd.notna(last["seconds"]) else "–")
     origin = Origin(f"run-{run.name}", run.name, f"Run {run.name}, epoch {run.epoch} of {run.epochs}")
     figured = progress.f1(table)
     st.markdown("**Macro F1 on the photographs held out, by skin type**")
