@@ -116,6 +116,35 @@ def complete(
 
 
 @app.command()
+def views(
+    name: NameOrFolder,
+    to: Annotated[str, typer.Option("--name", help="What to call the new model.")],
+    mirror: Annotated[bool, typer.Option(help="Look at the mirror image too.")] = True,
+    turns: Annotated[bool, typer.Option(help="Look at the quarter turns too.")] = True,
+    data: Annotated[Path | None, typer.Option(help="The data it was trained on (default: DERM_DATA).")] = None,
+    override: Override = "",
+) -> None:
+    """Make a model of one whose network answers as the mean over other views of a photograph.
+
+    It is calibrated and measured anew on the photographs it held out. Reads every photograph once, which takes
+    minutes; no training.
+    """
+    from tempfile import TemporaryDirectory
+
+    from derm import promotion, registry
+    from derm.cli.commands import find_bundle
+    from derm.nn import finish
+
+    registry.check_free(to)
+    bundle = find_bundle(name)
+    with TemporaryDirectory() as above:
+        (folder := Path(above) / to).mkdir()
+        finish.with_views(bundle, folder, mirror=mirror, turns=turns, data=data)
+        promotion.promote(folder, to, override=override)
+    say(f"{to} is a model now.")
+
+
+@app.command()
 def export(
     name: NameOrFolder,
     to: Annotated[Path, typer.Option(help="The folder to write into.")],

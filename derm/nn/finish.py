@@ -4,6 +4,7 @@ held out; no training."""
 from __future__ import annotations
 
 import platform
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from scipy.special import log_softmax
 
 import derm
 from derm import atomic, card, datasets, predictions, registry
+from derm.bundle_rules import PREDICTIONS
 from derm.errors import DatasetError, ModelError
 from derm.fairness import metrics
 from derm.fairness.figure import Figure
@@ -63,19 +65,12 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
     compact.shorten(network)  # before it answers: what is recorded is what the saved network says
     compact.save(network, run / registry.NETWORK)
     predictor = Predictor(_describe(config, material, run), network)
-    found = {name: predictor.logits(part.pixels, part.rows) for name, part in material.held_out.items()}
-    temperature = calibrate.temperature(found["val"], material.held_out["val"].labels)
-    predictor.bundle = replace(predictor.bundle, temperature=temperature)
-    table = pd.concat([
-        predictions.table(material.held_out[name].rows.assign(split=name), classes=material.classes,
-                          probabilities=calibrate.probabilities(values, temperature))
-        for name, values in found.items()], ignore_index=True)
     # A bundle travels: it knows its data by name and fingerprint, and what it began with by name, not by folders
     # of one machine.
     start = Path(config.weights)
     start = start.parent if start.name == registry.NETWORK else start
     configs.save(replace(config, data="", weights=start.name), run)
-    return _leave(predictor.bundle, predictor, material, table)
+    return _calibrated(predictor, material)
 
 
 def complete(old: registry.Bundle, *, data: Path | None) -> registry.Bundle:
@@ -86,28 +81,68 @@ def complete(old: registry.Bundle, *, data: Path | None) -> registry.Bundle:
     Raises `DatasetError` if that is other data or was split otherwise, `ModelError` if the network does not answer
     as recorded.
     """
-    if old.members:
-        raise ModelError(f"{old.name} is an ensemble; complete its members ({', '.join(old.members)}) and make it "
-                         "again.")
-    config = replace(configs.read(old.path(configs.CONFIG)), data=str(data) if data else "")
-    root = configs.data_folder(config)
-    if datasets.load(root).fingerprint != old.data_fingerprint:
-        raise DatasetError(f"{root}: not the data that {old.name} was trained on ({old.data_name}); name "
-                           "the folder of that.")
-    material = materials.at_answer_side(materials.prepare(config), config)
-    recorded = predictions.read(old.path("predictions.parquet")).set_index("image_id", drop=False)
+    _, material = _as_before(old, data)
+    recorded = predictions.read(old.path(PREDICTIONS)).set_index("image_id", drop=False)
     rows = pd.concat([part.rows.assign(split=name) for name, part in material.held_out.items()])
-    if wrong := sorted(set(recorded.index) ^ set(rows["image_id"])):
-        raise DatasetError(f"{root}: split otherwise than for {old.name}; held out only then or only now:", wrong)
-    predictor = Predictor.load(replace(old, sha256={registry.NETWORK: old.sha256[registry.NETWORK]}))
+    predictor = _unfinished(old)
     found = np.concatenate([predictor.probabilities(part.pixels, part.rows)
                             for part in material.held_out.values()])
     table = predictions.table(rows, classes=old.classes, probabilities=recorded.loc[
         rows["image_id"], [f"p:{name}" for name in old.classes]].to_numpy())
     if (apart := np.abs(found - table.filter(regex="^p:").to_numpy()).max()) > _SAME:
         raise ModelError(f"{old.folder}: its network answers up to {apart:.3f} otherwise than recorded in "
-                         "predictions.parquet. Train it again.")
+                         f"{PREDICTIONS}. Train it again.")
     return _leave(old, predictor, material, table)
+
+
+def with_views(old: registry.Bundle, folder: Path, *, mirror: bool, turns: bool,
+               data: Path | None) -> registry.Bundle:
+    """Write into the empty `folder`, and call like it, the bundle `old` as one that answers from other views
+    (`derm.nn.views`): the same network, calibrated and measured anew on what it held out of the data it was
+    trained on (default: the settings').
+
+    Raises `DatasetError` if that is other data or was split otherwise, `ModelError` for an ensemble.
+    """
+    config, material = _as_before(old, data)
+    for name in {registry.NETWORK, *old.sha256} - {PREDICTIONS, registry.REFERENCE, registry.CARD}:
+        shutil.copyfile(old.path(name), folder / name)
+    configs.save(replace(config, data="", mirror=mirror, turns=turns), folder)
+    changed = replace(old, folder=folder, name=folder.name, mirror=mirror, turns=turns)
+    return _calibrated(_unfinished(changed), material)
+
+
+def _as_before(old: registry.Bundle, data: Path | None) -> tuple[TrainConfig, Material]:
+    """The config that `old` was trained by, and what it learnt from and held out."""
+    if old.members:
+        raise ModelError(f"{old.name} is an ensemble; do this with its members ({', '.join(old.members)}) and "
+                         "make it again.")
+    config = replace(configs.read(old.path(configs.CONFIG)), data=str(data) if data else "")
+    root = configs.data_folder(config)
+    if datasets.load(root).fingerprint != old.data_fingerprint:
+        raise DatasetError(f"{root}: not the data that {old.name} was trained on ({old.data_name}); name "
+                           "the folder of that.")
+    material = materials.at_answer_side(materials.prepare(config), config)
+    held_out = {image for part in material.held_out.values() for image in part.rows["image_id"]}
+    if wrong := sorted({*predictions.read(old.path(PREDICTIONS))["image_id"]} ^ held_out):
+        raise DatasetError(f"{root}: split otherwise than for {old.name}; held out only then or only now:", wrong)
+    return config, material
+
+
+def _unfinished(bundle: registry.Bundle) -> Predictor:
+    """The network of a bundle on disk of which nothing else need be there."""
+    return Predictor.load(replace(bundle, sha256={registry.NETWORK: bundle.sha256[registry.NETWORK]}))
+
+
+def _calibrated(predictor: Predictor, material: Material) -> registry.Bundle:
+    """Find the temperature on validation and write what comes of it; the network and its config are there."""
+    found = {name: predictor.logits(part.pixels, part.rows) for name, part in material.held_out.items()}
+    temperature = calibrate.temperature(found["val"], material.held_out["val"].labels)
+    predictor.bundle = replace(predictor.bundle, temperature=temperature)
+    table = pd.concat([
+        predictions.table(material.held_out[name].rows.assign(split=name), classes=material.classes,
+                          probabilities=calibrate.probabilities(values, temperature))
+        for name, values in found.items()], ignore_index=True)
+    return _leave(predictor.bundle, predictor, material, table)
 
 
 def _leave(described: registry.Bundle, predictor: Predictor, material: Material,
@@ -119,8 +154,8 @@ def _leave(described: registry.Bundle, predictor: Predictor, material: Material,
     text = card.markdown(described, held.predictions, ece_before=_ece_before(table, described))
     # All is measured before the first file is touched.
     atomic.write_bytes(described.path(registry.REFERENCE), reference.packed(held.reference))
-    predictions.write(described.path("predictions.parquet"), held.predictions)
-    atomic.write_bytes(described.path("card.md"), text.encode())
+    predictions.write(described.path(PREDICTIONS), held.predictions)
+    atomic.write_bytes(described.path(registry.CARD), text.encode())
     return registry.write(described.folder, described)
 
 

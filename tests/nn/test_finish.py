@@ -1,8 +1,10 @@
-"""A finished run has what the point of care needs, and a bundle that lacks it gets the same."""
+"""A finished run has what the point of care needs, a bundle that lacks it gets the same, and one that answers from
+other views is measured anew."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from derm import predictions, registry, samples
+from derm import images, predictions, registry, samples
+from derm.bundle_rules import PREDICTIONS
 from derm.errors import DatasetError, ModelError
-from derm.nn import finish, train
+from derm.nn import calibrate, finish, train
+from derm.nn import config as configs
 from derm.nn.config import TrainConfig
 from derm.nn.predict import Predictor
 from derm.registry import Bundle
+from derm.settings import settings
+from tests.cli.test_commands import run
 
 ADDED = {"conformal": {}, "sensitivity": {}, "training": {}, "nonskin": {}}
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -91,3 +97,51 @@ def test_a_network_that_answers_otherwise_is_refused(old, drawn_root):
     predictions.write(old.path("predictions.parquet"), table)
     with pytest.raises(ModelError, match="otherwise than recorded"):
         finish.complete(old, data=drawn_root)
+
+
+def test_other_views_are_calibrated_and_measured_anew(finished, drawn_root, tmp_path):
+    found = finish.with_views(finished, tmp_path, mirror=False, turns=True, data=drawn_root)
+    assert registry.verify(registry.read(tmp_path)) == ()
+    assert (found.name, found.mirror, found.turns, finished.mirror) == (tmp_path.name, False, True, True)
+    assert configs.read(tmp_path / configs.CONFIG).turns
+    assert found.sha256[registry.NETWORK] == finished.sha256[registry.NETWORK]
+    assert found.temperature != finished.temperature
+    recorded = predictions.read(tmp_path / PREDICTIONS)
+    photographs = {path.stem: path for path in drawn_root.rglob("*.jpg")}
+    row = recorded.iloc[0]
+    turned = [np.rot90(images.read(photographs[row["image_id"]]).pixels, quarter) for quarter in range(4)]
+    one_by_one = Predictor.load(replace(finished, mirror=False))
+    logits = np.mean([one_by_one.logits(images.fit(view, found.input_size)[None])[0] for view in turned], axis=0)
+    expected = calibrate.probabilities(logits[None], found.temperature)[0]
+    assert row.filter(like="p:").to_numpy(dtype=float) == pytest.approx(expected, abs=0.02)
+    assert "quarter turns" in (tmp_path / registry.CARD).read_text()
+    back = tmp_path / "back"
+    back.mkdir()
+    assert finish.with_views(found, back, mirror=True, turns=False, data=drawn_root).figures == finished.figures
+    pd.testing.assert_frame_equal(predictions.read(back / PREDICTIONS), predictions.read(
+        finished.path(PREDICTIONS)))
+
+
+def test_views_of_an_ensemble_are_those_of_its_members(finished, tmp_path):
+    with pytest.raises(ModelError, match=r"is an ensemble; do this with its members \(a, b\)"):
+        finish.with_views(replace(finished, members=("a", "b")), tmp_path, mirror=True, turns=True, data=None)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The empty folder of the models."""
+    monkeypatch.setenv("DERM_MODELS", str(tmp_path))
+    settings.cache_clear()
+    yield tmp_path
+    settings.cache_clear()
+
+
+def test_other_views_from_the_command_line(finished, drawn_root, no_models, capsys):
+    assert run("models", "views", finished.folder, "--name", "turned", "--no-mirror", "--data", drawn_root) == 0
+    assert "turned is a model now" in capsys.readouterr().out
+    made = registry.find("turned", models=no_models)
+    assert (made.mirror, made.turns) == (False, True)
+    assert "`turned`" in made.path(registry.CARD).read_text()
+    assert run("models", "views", finished.folder, "--name", "turned", "--data", drawn_root) == 2
+    assert [path.name for path in no_models.iterdir()] == ["turned"]
