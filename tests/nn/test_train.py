@@ -203,18 +203,18 @@ def test_a_killed_run_resumes_as_if_nothing_had_happened(drawn_root, tmp_path, l
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_memory_is_flat_over_epochs(drawn_root, tmp_path, backend):
-    """From the tenth epoch to the fortieth a process grows by less than half a megabyte an epoch; 0.05 were
-    measured with either backend."""
+    """From the twentieth epoch to the hundredth a process grows by less than half a megabyte an epoch. Memory moves
+    in steps of 20 MB, as the allocator takes it; with JAX the last thirty epochs were seen to take none."""
     code = ("import psutil, sys; from pathlib import Path; from derm.nn import config, train\n"
             "say = lambda line: line.startswith('epoch') and print('rss', psutil.Process().memory_info().rss)\n"
             "train.start(config.read(Path(sys.argv[1])), run=Path(sys.argv[2]), say=say)")
     config = tmp_path / "tiny.toml"
-    config.write_text(tiny(drawn_root, epochs=40, head_epochs=0, steps_per_epoch=2).to_toml())
+    config.write_text(tiny(drawn_root, epochs=100, head_epochs=0, steps_per_epoch=2).to_toml())
     done = subprocess.run([sys.executable, "-c", code, str(config), str(tmp_path / "run")],
                           env=environment(KERAS_BACKEND=backend), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     used = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("rss")]
-    assert (used[-1] - used[9]) / 30 < 0.5 * 2**20
+    assert (used[-1] - used[19]) / 80 < 0.5 * 2**20
 
 
 @pytest.mark.parametrize("backend", [pytest.param("tensorflow", marks=pytest.mark.slow), "jax"])
