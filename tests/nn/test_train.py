@@ -203,8 +203,8 @@ def test_a_killed_run_resumes_as_if_nothing_had_happened(drawn_root, tmp_path, l
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_memory_is_flat_over_epochs(drawn_root, tmp_path, backend):
-    """From the twentieth epoch to the hundredth a process grows by less than half a megabyte an epoch. Memory moves
-    in steps of 20 MB, as the allocator takes it; with JAX the last thirty epochs were seen to take none."""
+    """From the twentieth epoch to the hundredth a process grows by less than half a megabyte an epoch. Memory
+    moves in steps of 20 MB, as the allocator takes it; with JAX the last thirty epochs were seen to take none."""
     code = ("import psutil, sys; from pathlib import Path; from derm.nn import config, train\n"
             "say = lambda line: line.startswith('epoch') and print('rss', psutil.Process().memory_info().rss)\n"
             "train.start(config.read(Path(sys.argv[1])), run=Path(sys.argv[2]), say=say)")
