@@ -93,8 +93,9 @@ def test_a_filter_stands_in_the_address_and_applies_to_the_export(visit, drawn, 
     page.wait_for_function("!location.search.includes('melanoma')")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize(("width", "scheme"), [
+    (1440, "light"), (390, "dark"), pytest.param(390, "light", marks=pytest.mark.slow),
+    pytest.param(1440, "dark", marks=pytest.mark.slow)])
 def test_looks_right(visit, artefacts, width, scheme):
     page = visit("explore", width=width, scheme=scheme)
     page.get_by_text("No picture of").first.wait_for()
