@@ -84,7 +84,7 @@ def complete(old: registry.Bundle, *, data: Path | None) -> registry.Bundle:
     _, material = _as_before(old, data)
     recorded = predictions.read(old.path(PREDICTIONS)).set_index("image_id", drop=False)
     rows = pd.concat([part.rows.assign(split=name) for name, part in material.held_out.items()])
-    predictor = _unfinished(old)
+    predictor = _bare_predictor(old)
     found = np.concatenate([predictor.probabilities(part.pixels, part.rows)
                             for part in material.held_out.values()])
     table = predictions.table(rows, classes=old.classes, probabilities=recorded.loc[
@@ -108,7 +108,7 @@ def with_views(old: registry.Bundle, folder: Path, *, mirror: bool, turns: bool,
         shutil.copyfile(old.path(name), folder / name)
     configs.save(replace(config, data="", mirror=mirror, turns=turns), folder)
     changed = replace(old, folder=folder, name=folder.name, mirror=mirror, turns=turns)
-    return _calibrated(_unfinished(changed), material)
+    return _calibrated(_bare_predictor(changed), material)
 
 
 def _as_before(old: registry.Bundle, data: Path | None) -> tuple[TrainConfig, Material]:
@@ -128,7 +128,7 @@ def _as_before(old: registry.Bundle, data: Path | None) -> tuple[TrainConfig, Ma
     return config, material
 
 
-def _unfinished(bundle: registry.Bundle) -> Predictor:
+def _bare_predictor(bundle: registry.Bundle) -> Predictor:
     """The network of a bundle on disk of which nothing else need be there."""
     return Predictor.load(replace(bundle, sha256={registry.NETWORK: bundle.sha256[registry.NETWORK]}))
 

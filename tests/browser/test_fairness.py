@@ -91,7 +91,7 @@ def test_two_models_and_a_vendors_file_side_by_side(visit, app, tmp_path):
     assert points.count() == 2
     settled(page)
     page.get_by_role("button", name="Audit your own predictions file").click()
-    settled(page)  # a file chosen while the page still runs is lost with the field it was chosen in
+    settled(page)  # once, a file chosen as soon as the field was there never arrived
     page.locator("input[type=file]").set_input_files(folder / "vendor.csv")
     page.get_by_text("How this file was read").wait_for()
     settled(page)
