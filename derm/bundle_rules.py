@@ -38,8 +38,10 @@ class Bundle:
 
     `turns`: the answer is also the mean over quarter turns. `members`, `vote` ("soft" or "hard") and `weights`
     (one a member, summing to 1; empty: alike) are an ensemble's; `member_sha256` says what its members' networks
-    were. `metadata` is how values beside the photograph reach the network (`derm.nn.metadata`). `override` is why
-    it became a model although a skin-type group does worse than with the default.
+    were. `voters` are the fewest and the most members that answered a photograph which the figures are of, where
+    some had learnt from each; empty: all of them did. `metadata` is how values beside the photograph reach the
+    network (`derm.nn.metadata`). `override` is why it became a model although a skin-type group does worse than
+    with the default.
     """
 
     folder: Path
@@ -73,6 +75,7 @@ class Bundle:
     vote: str = ""
     weights: tuple[float, ...] = ()
     member_sha256: Mapping[str, str] = field(default_factory=dict)
+    voters: tuple[int, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     override: str = ""
 
@@ -84,6 +87,14 @@ class Bundle:
     def shares(self) -> tuple[float, ...]:
         """What each member of an ensemble counts, adding up to 1; empty for a single network."""
         return self.weights or tuple(1 / len(self.members) for _ in self.members)
+
+    @property
+    def judges(self) -> str:
+        """Which members its figures are of, such as "1 to 2 of its 6 members"; '' if of all, or of one network."""
+        if not self.voters:
+            return ""
+        fewest, most = self.voters
+        return f"{fewest if fewest == most else f'{fewest} to {most}'} of its {len(self.members)} members"
 
 
 def is_name(value: object) -> bool:
@@ -151,6 +162,11 @@ def _is_weights(value: object) -> bool:
     return not value or math.isclose(sum(value), 1, abs_tol=1e-6)
 
 
+def _is_range(value: object) -> bool:
+    return value == [] or (isinstance(value, list) and len(value) == 2 and all(map(_is_whole, value))
+                           and value[0] <= value[1])
+
+
 def _is_column(value: object) -> bool:
     """Whether this says how a column of metadata becomes numbers, as `derm.nn.metadata.fit` does."""
     if not isinstance(value, dict):
@@ -180,6 +196,7 @@ RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "members": (_is_names, "a list of different names of models, none or two or more"),
     "vote": (lambda value: value in ("", "soft", "hard"), "soft, hard or nothing"),
     "weights": (_is_weights, "a list of numbers from 0, none or with a sum of 1"),
+    "voters": (_is_range, "none, or the fewest and the most, whole numbers above 0"),
     "member_sha256": (_is_table(_is_hash), "a table of SHA-256s"),
     "metadata": (_is_table(_is_column), "a table of columns, each a number, an answer or a category"),
     "temperature": (_is_positive, "a number above 0"),

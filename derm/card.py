@@ -91,9 +91,14 @@ def _members(bundle: Bundle, *, chosen: bool) -> list[str]:
         lines.append("The weights are those under which the true conditions of the validation photographs are most"
                      " likely. For the figures below each photograph was answered with weights from others of them"
                      " (five folds).")
+    judged = "The figures are of photographs that every member held out;"
+    if bundle.voters:
+        judged = ("No photograph was held out by every member. For the figures each was answered by"
+                  f" {bundle.judges}, those that held it out: fewer than answer otherwise, so the figures are"
+                  " rather too low than too high. But for that,")
     lines.append("The first member leads: whether a photograph is unlike those learnt from, and the known cases"
-                 f" like it, are as `{bundle.members[0]}` finds them. The figures are of photographs that every"
-                 " member held out; a member's training may have been stopped, or the member chosen, by them.")
+                 f" like it, are as `{bundle.members[0]}` finds them. {judged} a member's training may have been"
+                 " stopped, or the member chosen, by them.")
     weights = [("Member", "Weight"), *((f"`{name}`", f"{weight:.3f}") for name, weight in
                                        zip(bundle.members, bundle.shares, strict=True))]
     return ["## Members", "", *_table(weights), *(part for line in lines for part in ("", line))]

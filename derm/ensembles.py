@@ -2,8 +2,10 @@
 members recorded. Knows predictions and bundles; no network and no photograph.
 
 An ensemble is judged on the photographs that every member held out, for one that a member learnt from would
-flatter it. What they decide, the temperature and if wanted the weights, is for the recorded prediction of each
-decided by others of them.
+flatter it. Where there is none, as with members trained on different folds, each photograph is answered by those
+members alone that held it out: fewer than will answer, so that the figures are rather too low than too high. What
+such photographs decide, the temperature and if wanted the weights, is for the recorded prediction of each decided
+by others of them.
 """
 
 from __future__ import annotations
@@ -46,11 +48,13 @@ class Rule:
 
 
 def combined(p: np.ndarray, rule: Rule) -> np.ndarray:
-    """The ensemble's probabilities float64 [n, C] from its members' calibrated ones, p [members, n, C].
+    """The ensemble's probabilities float64 [n, C] from its members' calibrated ones, p [members, n, C]; NaN of a
+    member without a vote.
 
     The mean of the `ballots` by the members' weights, its logarithm divided by the temperature before a softmax.
     """
-    mean = np.tensordot(rule.weights, ballots(p, rule.vote), axes=1)
+    weights = np.asarray(rule.weights)[:, None] * ~np.isnan(p[..., 0])
+    mean = np.einsum("mn,mnc->nc", weights / weights.sum(axis=0), np.nan_to_num(ballots(p, rule.vote)))
     return calibrate.probabilities(np.log(np.maximum(mean, _LEAST)), rule.temperature)
 
 
@@ -90,12 +94,15 @@ def make(names: Sequence[str], *, name: str, vote: str = "soft", weights: Sequen
     members = _members(names, models)
     fixed = None if weights == VALIDATION else _fixed(weights, members)
     rows, p = _held_out(members)
+    if weights == VALIDATION and np.isnan(p).any():
+        raise ModelError(f"weights = {VALIDATION}; no photograph was held out by every one of these members, so "
+                         f"none tells what each should count. Give {len(members)} numbers that sum to 1, or none.")
     rule, answers = _answered(rows, p, vote=vote, weights=fixed)
     limits, table = reference.declared(
         predictions.table(rows, classes=members[0].classes, probabilities=answers), _unlike(rows, members[0]))
     judged = table[table["split"] == ("test" if (table["split"] == "test").any() else "val")]
     bundle = replace(
-        _described(name, members, rule, table), figures=metrics.figures(judged),
+        _described(name, members, rule, table, p), figures=metrics.figures(judged),
         conformal={"level": conformal.LEVEL, "limits": {group: asdict(one) for group, one in limits.items()}},
         sensitivity=reference.sensitivity(judged, members[0].partition3))
     text = card.markdown(bundle, table, weights_chosen=fixed is None)
@@ -151,23 +158,48 @@ def _fixed(weights: Sequence[float] | str, members: Sequence[Bundle]) -> tuple[f
 
 
 def _held_out(members: Sequence[Bundle]) -> tuple[pd.DataFrame, np.ndarray]:
-    """The rows of the photographs that every member held out, as the first recorded them, and what each member
-    said of them, [members, n, C]. A photograph is "test" only where nothing was decided on it by any of them."""
+    """The rows of the photographs that every member held out, as the first of them recorded each, and what each
+    member said of them, [members, n, C]; if there are none, of those that any held out, NaN for who did not. A
+    photograph is "test" only where nothing was decided on it by any of them."""
     tables = [predictions.read(member.path(PREDICTIONS)).set_index("image_id", drop=False)
               for member in members]
-    splits = pd.concat([table["split"] for table in tables], axis=1, join="inner")
-    splits = splits[splits.isin(["val", "test"]).all(axis=1)]
-    if splits.empty or (splits == "test").all(axis=None):
-        raise ModelError(f"{', '.join(member.name for member in members)} held out no photograph in common for "
-                         "validation, so that nothing tells how good they are together; combine models trained "
-                         "with the same split.")
+    tables = [table[table["split"].isin(["val", "test"])] for table in tables]
+    splits = pd.concat([table["split"] for table in tables], axis=1)
+    if splits.notna().all(axis=1).any():
+        splits = splits.dropna()
+    test = (splits.isna() | (splits == "test")).all(axis=1)
+    if test.all():
+        raise ModelError(f"{', '.join(member.name for member in members)} held out no photograph for validation, "
+                         "so that nothing tells how good they are together; combine models trained with the same "
+                         "split.")
     columns = [f"{PROBABILITY_PREFIX}{name}" for name in members[0].classes]
-    rows = tables[0].loc[splits.index].assign(split=np.where((splits == "test").all(axis=1), "test", "val"))
-    return rows, np.stack([table.loc[splits.index, columns].to_numpy() for table in tables])
+    every = pd.concat(tables)
+    rows = every[~every.index.duplicated()].loc[splits.index].assign(split=np.where(test, "test", "val"))
+    return rows, np.stack([table.reindex(splits.index)[columns].to_numpy() for table in tables])
+
+
+def _voters(p: np.ndarray) -> np.ndarray:
+    """How many members have a vote in each row, int [n]."""
+    return (~np.isnan(p[..., 0])).sum(axis=0)
 
 
 def _answered(rows: pd.DataFrame, p: np.ndarray, *, vote: str,
               weights: tuple[float, ...] | None) -> tuple[Rule, np.ndarray]:
+    """The rule, and the probabilities [n, C] of each row. More voters are less sure of what they say together, so
+    rows of as many voters decide and are answered by a rule of their own, where they are enough for that; that of
+    the most voters is the ensemble's."""
+    voters, val = _voters(p), (rows["split"] == "val").to_numpy(dtype=bool)
+    if any((voters[val] == number).sum() < conformal.LEAST for number in set(voters.tolist())):
+        voters[:] = 0
+    answers = np.empty(p.shape[1:])
+    for number in np.unique(voters):
+        alike = np.flatnonzero(voters == number)
+        rule, answers[alike] = _answered_alike(rows.iloc[alike], p[:, alike], vote=vote, weights=weights)
+    return rule, answers
+
+
+def _answered_alike(rows: pd.DataFrame, p: np.ndarray, *, vote: str,
+                    weights: tuple[float, ...] | None) -> tuple[Rule, np.ndarray]:
     """The rule that all validation rows decide, and the probabilities [n, C] of each row: of "val" by the rule
     that the other folds decide, so that no row is judged by what it decided itself."""
     truth = reference.arrays(rows)[1]
@@ -193,31 +225,46 @@ def _decided(p: np.ndarray, truth: np.ndarray, *, vote: str, weights: tuple[floa
 
 
 def _unlike(rows: pd.DataFrame, lead: Bundle) -> np.ndarray:
-    """Whether the first member found each row unlike its training photographs: those it declined, but for those
-    where it declined for too large a set. Nothing is, by one that never measured it."""
+    """Whether the first member that held out each row found it unlike its training photographs: those it declined,
+    but for those where it declined for too large a set. Nothing is, by one that never measured it."""
     if "abstained" not in rows or "prediction_set" not in rows:
         return np.zeros(len(rows), dtype=bool)
     large = 2 * (rows["prediction_set"].str.count(";") + 1) > len(lead.classes)
-    return (rows["abstained"].astype(bool) & ~large).to_numpy(dtype=bool)
+    return (rows["abstained"].fillna(False).astype(bool) & ~large.fillna(False)).to_numpy(dtype=bool)
 
 
-def _described(name: str, members: Sequence[Bundle], rule: Rule, table: pd.DataFrame) -> Bundle:
+def _described(name: str, members: Sequence[Bundle], rule: Rule, table: pd.DataFrame, p: np.ndarray) -> Bundle:
     """All of it but what was measured."""
-    lead, now = members[0], datetime.now(UTC)
+    lead, now, voters = members[0], datetime.now(UTC), _voters(p)
     alike = len(set(rule.weights)) == 1
     kinds = Counter(member.backbone for member in members)
+    whole = voters.min() == len(members)
+    trained, training = _learnt(members, table[_voters(p[:1]) == 1] if not whole else table[:0])
     counts = {str(split): int(n) for split, n in table["split"].value_counts(sort=False).items()}
-    if len(trained := {member.counts.get("train") for member in members}) == 1 and (n := trained.pop()):
-        counts = {"train": n} | counts
     return replace(
         lead, name=name, version=now.strftime("%Y.%m.%d"), created=now.isoformat(timespec="seconds"),
         input_size=max(member.input_size for member in members), temperature=rule.temperature,
         backbone=", ".join(f"{count} x {kind}" for kind, count in kinds.items()), mirror=False, turns=False,
-        code_version=derm.__version__, counts=counts, environment={}, override="",
-        split="by those that every member held out", metadata=_metadata(members),
-        training=lead.training if all(member.training == lead.training for member in members) else {},
+        code_version=derm.__version__, counts=trained | counts, environment={}, override="",
+        split="by those that every member held out" if whole else "by members, each its own part",
+        voters=() if whole else (int(voters.min()), int(voters.max())), metadata=_metadata(members),
+        training=training,
         members=tuple(member.name for member in members), vote=rule.vote, weights=() if alike else rule.weights,
         member_sha256={member.name: member.sha256[registry.NETWORK] for member in members})
+
+
+def _learnt(members: Sequence[Bundle], also: pd.DataFrame) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+    """How many photographs members learnt from, and of each condition by skin-type group: those of the first and
+    what it held out and others learnt from (`also`). Nothing where members that held out the same learnt from
+    others, or where it is not known."""
+    lead, alike = members[0], [members[0]] if len(also) else members
+    trained = {"train": lead.counts["train"] + len(also)} if "train" in lead.counts and all(
+        member.counts.get("train") == lead.counts["train"] for member in alike) else {}
+    if not lead.training or any(member.training != lead.training for member in alike):
+        return trained, {}
+    more = reference.training(also, lead.classes)
+    return trained, {name: {group: n + more[name].get(group, 0) for group, n in groups.items()}
+                     for name, groups in lead.training.items()}
 
 
 def _metadata(members: Sequence[Bundle]) -> Mapping[str, Any]:

@@ -28,7 +28,7 @@ from derm.schema import FST_GROUPS
 METRICS = ("accuracy", "macro_f1")
 _PREDICTIONS = "predictions.parquet"
 _TELLING = 6  # fewer answers that differ cannot be told from chance: no sign test of them reaches 5 %
-_MOST = 0.5  # of each model's photographs that both must have held out to be compared photograph by photograph
+_MOST = 0.5  # of one model's photographs that both must have held out to be compared photograph by photograph
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ def compare(candidate: Bundle, default: Bundle | None) -> Verdict:
     """The candidate against the default model, in accuracy and macro F1 of all photographs and of each skin-type
     group, with intervals of 95 %.
 
-    Photograph by photograph on those that both held out, if these are most of each; else as two independent
-    samples. """
+    Photograph by photograph on those that both held out, if these are most of what one of them did; else as two
+    independent samples. """
     if default is None or (default.folder == candidate.folder):
         return Verdict(candidate.name, "", False, obstacle="There is no other default model to compare it with.")
     tables = []
@@ -125,7 +125,7 @@ def compare(candidate: Bundle, default: Bundle | None) -> Verdict:
             return Verdict(candidate.name, default.name, False, obstacle=str(error), unmeasured=each is candidate)
     theirs, ours = tables
     shared = set(theirs["image_id"]) & set(ours["image_id"])
-    if len(shared) > _MOST * max(len(theirs), len(ours)):
+    if len(shared) > _MOST * min(len(theirs), len(ours)):
         # If the two disagree about what the photographs show, they are not the same ones after all.
         with contextlib.suppress(DatasetError):
             return Verdict(candidate.name, default.name, True, tuple(_paired(ours, theirs, shared)))

@@ -84,6 +84,13 @@ def test_a_hard_vote_counts_first_answers(weights, shares):
     assert found[0].argmax() == int(np.argmax(shares))
 
 
+@pytest.mark.parametrize("vote", ensembles.VOTES)
+def test_who_has_no_vote_changes_nothing(vote):
+    p = np.array([[[0.7, 0.2, 0.1]], [[0.1, 0.5, 0.4]], [[np.nan] * 3]])
+    found = ensembles.combined(p, Rule(vote, (0.2, 0.3, 0.5)))
+    np.testing.assert_allclose(found, ensembles.combined(p[:2], Rule(vote, (0.4, 0.6))))
+
+
 @pytest.mark.parametrize(("sure", "first"), [(0.9, 0), (0.5, 2)])
 def test_equal_votes_are_decided_by_the_mean_probability(sure, first):
     p = np.array([[[sure, (1 - sure) / 2, (1 - sure) / 2]], [[0.15, 0.15, 0.7]]])
@@ -163,6 +170,44 @@ def test_only_photographs_that_every_member_held_out_are_judged(tmp_path):
     assert made.conformal["limits"]["all"]["n"] == 40
 
 
+@pytest.fixture
+def folds(tmp_path: Path) -> Path:
+    """Three members: a and c held out the first 120 photographs and learnt from the others, b the other way."""
+    names = [f"p{i}" for i in range(2 * N)]
+    for seed, (name, held_out) in enumerate({"a": names[:N], "b": names[N:], "c": names[:N]}.items()):
+        learnt = {condition: {"I-II": 10, "III-IV": 20, "V-VI": 10, "not recorded": 0} for condition in CLASSES}
+        member(tmp_path, name, recorded(names=held_out, seed=seed), counts={"train": N, "val": N}, training=learnt)
+    return tmp_path
+
+
+def test_members_of_different_folds_judge_what_they_held_out(folds):
+    made = ensembles.make(["a", "b", "c"], name="all", weights=[0.5, 0.3, 0.2], models=folds)
+    assert made == registry.read(made.folder)
+    assert (made.voters, made.judges) == ((1, 2), "1 to 2 of its 3 members")
+    assert made.figures["accuracy"]["n"] == made.counts["val"] == made.counts["train"] == 2 * N
+    assert sum(sum(groups.values()) for groups in made.training.values()) == 2 * N
+    assert made.training["acne"] == {"I-II": 30, "III-IV": 40, "V-VI": 10, "not recorded": 0}
+    table = predictions.read(made.path("predictions.parquet")).set_index("image_id")
+    a, b, c = (p_of(recorded(names=[f"p{i + shift}" for i in range(N)], seed=seed))
+               for seed, shift in enumerate((0, N, 0)))
+    first, second = (p_of(table.loc[[f"p{i + shift}" for i in range(N)]]) for shift in (0, N))
+    np.testing.assert_array_equal(first.argmax(axis=1), (5 * a + 2 * c).argmax(axis=1))
+    np.testing.assert_array_equal(second.argmax(axis=1), b.argmax(axis=1))
+    assert "each was answered by 1 to 2 of its 3 members" in made.path("card.md").read_text()
+    both = ensembles.make(["a", "c"], name="both", weights=[0.7, 0.3], models=folds)
+    assert (both.voters, both.judges) == ((), "")
+
+
+def test_the_temperature_is_that_of_the_most_voters(folds):
+    """Two that err apart are too modest together, one alone is not: what one decides is not for both."""
+    whole = ensembles.make(["a", "b", "c"], name="all", models=folds)
+    pair, alone = (ensembles.make(["a", "c"], name="pair", models=folds),
+                   ensembles.make(["b", "c"], name="alone", models=folds))
+    assert whole.temperature == pytest.approx(pair.temperature)
+    assert alone.voters == (1, 1)
+    assert whole.temperature != pytest.approx(alone.temperature, abs=1e-2)
+
+
 def test_a_row_has_no_say_in_its_own_recorded_answer(models):
     ids = [f"p{i}" for i in range(N)]
 
@@ -220,8 +265,8 @@ def unfit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (["a", "other-classes"], {}, "other conditions than a"),
     (["a", "other-data"], {}, "other data than a"),
     (["a", "no-record"], {}, "no predictions.parquet"),
-    (["a", "elsewhere"], {}, "no photograph in common"),
-    (["tested", "tested-too"], {}, "no photograph in common for validation"),
+    (["a", "elsewhere"], {"weights": "validation"}, "held out by every one of these members.*Give 2 numbers"),
+    (["tested", "tested-too"], {}, "no photograph for validation"),
     (["a", "old"], {}, "old is an ensemble itself; name its members: a, b"),
     (["a", "damaged"], {}, "SHA-256"),
     (["a", "b"], {"name": "old"}, "exists already"),

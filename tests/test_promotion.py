@@ -80,6 +80,9 @@ def test_the_order_of_the_rows_and_more_photographs_of_one_do_not_matter(models:
     fewer = promotion.compare(bundle(tmp_path / "fewer", table[50:]), default(models))
     assert fewer.paired
     assert fewer.differences[0].n == 350
+    few = promotion.compare(bundle(tmp_path / "few", table[300:]), default(models))
+    assert few.paired  # all that it held out, though few of what the default did
+    assert few.differences[0].n == 100
 
 
 @pytest.mark.parametrize(("dark", "refused"), [(0.7, False), (0.9, False), (0.3, True)])

@@ -145,6 +145,9 @@ def ensemble(members: Sequence[str], *, name: str, vote: str, weights: str) -> N
         weight = f" (weight {shares[bundle.name]:.3f})" if bundle.name in shares else ""
         figure = bundle.figures.get("accuracy")
         say(f"{bundle.name}{weight}: accuracy {Figure(**figure) if figure else 'not measured'}")
+    if made.judges:
+        say(f"No photograph was held out by every member: each was answered by {made.judges}, those that held it "
+            "out. The whole is rather better than that than worse.")
     say(f"{made.name} is a model now; its card is {made.path('card.md')}.")
 
 

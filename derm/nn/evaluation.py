@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from derm import datasets, predictions, registry
+from derm.bundle_rules import PREDICTIONS
 from derm.errors import DatasetError
 from derm.nn import config as configs
 from derm.nn import predict, scoring
@@ -18,9 +19,11 @@ from derm.registry import Bundle
 def predict_split(bundle: Bundle, *, data: Path | None, split: str) -> pd.DataFrame:
     """The predictions table for "train", "val", "test" or "all" labelled photographs of the data set.
 
-    Of an ensemble, "train" are those that not every member held out. "all" are also those of a publisher's test
-    part, and those that a list left out of training. Raises `DatasetError` if the data is not what the bundle was
-    trained on (its split would be another one) and a part was asked for, or if a photograph cannot be read.
+    Of an ensemble, "train" are those that not every member held out; where its members held out different ones,
+    the predictions of the others are those recorded when it was made, for the whole of it has learnt from each.
+    "all" are also those of a publisher's test part, and those that a list left out of training. Raises
+    `DatasetError` if the data is not what the bundle was trained on (its split would be another one) and a part
+    was asked for, or if a photograph cannot be read.
     """
     first, *_ = registry.members(bundle) or [bundle]
     recorded = first.path(configs.CONFIG)  # a bundle from elsewhere need not have one
@@ -32,6 +35,8 @@ def predict_split(bundle: Bundle, *, data: Path | None, split: str) -> pd.DataFr
     else:
         _check_same(bundle, dataset, split)
         rows = _part(bundle, chosen_rows(dataset, config), split)
+        if bundle.voters:
+            return _recorded(bundle).loc[rows["image_id"]].reset_index(drop=True)
     model = predict.load(bundle)
     scored = list(scoring.score(model, [dataset.root / path for path in rows["path"]], rows))
     broken = [item.error for item in scored if item.error]
@@ -49,8 +54,11 @@ def _check_same(bundle: Bundle, dataset: datasets.Dataset, split: str) -> None:
 
 def _part(bundle: Bundle, rows: pd.DataFrame, split: str) -> pd.DataFrame:
     """The rows of one part. The bundle's own predictions say which were held out; the rest was trained on."""
-    held_out = predictions.read(bundle.path("predictions.parquet")).set_index("image_id")["split"]
-    part = rows[rows["image_id"].map(held_out).fillna("train") == split]
+    part = rows[rows["image_id"].map(_recorded(bundle)["split"]).fillna("train") == split]
     if part.empty:
         raise DatasetError(f"{bundle.name}: its part '{split}' is empty; it was split {bundle.split}.")
     return part.assign(split=split)
+
+
+def _recorded(bundle: Bundle) -> pd.DataFrame:
+    return predictions.read(bundle.path(PREDICTIONS)).set_index("image_id", drop=False)

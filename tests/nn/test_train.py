@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -122,6 +123,27 @@ def test_evaluate_measures_the_part_that_was_held_out(learnt, drawn_root):
     assert not set(train_part["image_id"]) & set(recorded.index)
     with pytest.raises(DatasetError, match="80/20"):
         evaluation.predict_split(bundle, data=drawn_root, split="test")
+
+
+def test_evaluate_gives_what_members_of_other_folds_recorded(learnt, drawn_root, tmp_path):
+    """The whole has learnt from each of these photographs: asked anew it would know the answers."""
+    import shutil
+
+    from derm import ensembles, predictions
+    from derm.nn import evaluation
+
+    recorded = predictions.read(learnt[0] / "predictions.parquet")
+    halves = {"a": recorded[: len(recorded) // 2], "b": recorded[len(recorded) // 2:]}
+    for name, table in halves.items():
+        shutil.copytree(learnt[0], tmp_path / name)
+        predictions.write(tmp_path / name / "predictions.parquet", table)
+        registry.write(tmp_path / name, replace(registry.read(tmp_path / name), name=name))
+    made = ensembles.make(["a", "b"], name="both", models=tmp_path)
+    assert made.voters == (1, 1)
+    found = evaluation.predict_split(made, data=drawn_root, split="val").set_index("image_id")
+    kept = predictions.read(made.path("predictions.parquet")).set_index("image_id")
+    assert set(found.index) == set(kept.index)
+    np.testing.assert_array_equal(found.loc[kept.index].filter(like="p:"), kept.filter(like="p:"))
 
 
 def test_what_is_flagged_is_left_out(drawn_root):

@@ -31,6 +31,9 @@ def lines(bundle: Bundle) -> list[tuple[str, str]]:
     """What is known of it, a title and a text each."""
     found = [("What", kind(bundle)), ("Conditions", f"{len(bundle.classes)}"), ("Learnt from", _data(bundle)),
              ("Made", _when(bundle.created)), ("Size", f"{size(bundle) / 1e6:,.1f} MB")]
+    if bundle.judges:
+        found.append(("Measured", f"Each photograph by {bundle.judges}, those that had not learnt from it. The "
+                                  "whole is rather better than the figures say than worse"))
     if bundle.metadata:
         read = words.listed([plain_name(name) for name in bundle.metadata])
         found.append(("Also reads", f"{read}, where known. Its figures are measured with what was recorded of the "
@@ -96,6 +99,8 @@ def _data(bundle: Bundle) -> str:
     held = [f"{counts[split]:,} held out for {called}"
             for split, called in (("val", "validation"), ("test", "a test")) if split in counts]
     learnt = [f"{counts['train']:,} photographs"] if "train" in counts else []
+    if bundle.judges:
+        held = ["each held out by some members"]
     return ": ".join(filter(None, (bundle.data_name, ", ".join(learnt + held))))
 
 
