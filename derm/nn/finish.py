@@ -26,7 +26,7 @@ from derm.nn import config as configs
 from derm.nn import material as materials
 from derm.nn.config import TrainConfig
 from derm.nn.material import Material, Part
-from derm.nn.predict import Predictor
+from derm.nn.predict import Predictor, opened
 
 _SAME = 1e-3  # of a probability: backends and processors round differently
 INTENDED_USE = ("Research and teaching: a differential to discuss, with its measured reliability by skin type. "
@@ -62,8 +62,7 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
     Figures are those of "test" where the split holds one out, else of "val".
     """
     material = materials.at_answer_side(material, config)
-    compact.shorten(network)  # before it answers: what is recorded is what the saved network says
-    compact.save(network, run / registry.NETWORK)
+    _save(network, run / registry.NETWORK)
     predictor = Predictor(_describe(config, material, run), network)
     # A bundle travels: it knows its data by name and fingerprint, and what it began with by name, not by folders
     # of one machine.
@@ -84,7 +83,7 @@ def complete(old: registry.Bundle, *, data: Path | None) -> registry.Bundle:
     _, material = _as_before(old, data)
     recorded = predictions.read(old.path(PREDICTIONS)).set_index("image_id", drop=False)
     rows = pd.concat([part.rows.assign(split=name) for name, part in material.held_out.items()])
-    predictor = _bare_predictor(old)
+    predictor = Predictor(old, opened(_bare(old)))
     found = np.concatenate([predictor.probabilities(part.pixels, part.rows)
                             for part in material.held_out.values()])
     table = predictions.table(rows, classes=old.classes, probabilities=recorded.loc[
@@ -98,17 +97,25 @@ def complete(old: registry.Bundle, *, data: Path | None) -> registry.Bundle:
 def with_views(old: registry.Bundle, folder: Path, *, mirror: bool, turns: bool,
                data: Path | None) -> registry.Bundle:
     """Write into the empty `folder`, and call like it, the bundle `old` as one that answers from other views
-    (`derm.nn.views`): the same network, calibrated and measured anew on what it held out of the data it was
-    trained on (default: the settings').
+    (`derm.nn.views`): the same network, saved as a finished run's is, calibrated and measured anew on what it held
+    out of the data it was trained on (default: the settings').
 
     Raises `DatasetError` if that is other data or was split otherwise, `ModelError` for an ensemble.
     """
     config, material = _as_before(old, data)
-    for name in {registry.NETWORK, *old.sha256} - {PREDICTIONS, registry.REFERENCE, registry.CARD}:
+    for name in {*old.sha256} - {registry.NETWORK, PREDICTIONS, registry.REFERENCE, registry.CARD}:
         shutil.copyfile(old.path(name), folder / name)
     configs.save(replace(config, data="", mirror=mirror, turns=turns), folder)
+    network = opened(_bare(old))
+    _save(network, folder / registry.NETWORK)
     changed = replace(old, folder=folder, name=folder.name, mirror=mirror, turns=turns)
-    return _calibrated(_bare_predictor(changed), material)
+    return _calibrated(Predictor(changed, network), material)
+
+
+def _save(network: keras.Model, path: Path) -> None:
+    """Shortened before it answers: what is recorded is what the saved network says."""
+    compact.shorten(network)
+    compact.save(network, path)
 
 
 def _as_before(old: registry.Bundle, data: Path | None) -> tuple[TrainConfig, Material]:
@@ -128,9 +135,9 @@ def _as_before(old: registry.Bundle, data: Path | None) -> tuple[TrainConfig, Ma
     return config, material
 
 
-def _bare_predictor(bundle: registry.Bundle) -> Predictor:
-    """The network of a bundle on disk of which nothing else need be there."""
-    return Predictor.load(replace(bundle, sha256={registry.NETWORK: bundle.sha256[registry.NETWORK]}))
+def _bare(bundle: registry.Bundle) -> registry.Bundle:
+    """A bundle on disk of which nothing but the network need be there."""
+    return replace(bundle, sha256={registry.NETWORK: bundle.sha256[registry.NETWORK]})
 
 
 def _calibrated(predictor: Predictor, material: Material) -> registry.Bundle:

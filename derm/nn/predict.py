@@ -56,6 +56,20 @@ def load(bundle: Bundle) -> Predictor | Ensemble:
     return Ensemble.load(bundle)
 
 
+def opened(bundle: Bundle) -> keras.Model:
+    """The network of a bundle on disk, its hashes checked before Keras opens anything.
+
+    Raises `ModelError` for a file that is damaged, unsafe or not a network.
+    """
+    registry.check(bundle)
+    path = bundle.path(registry.NETWORK)
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras reports a damaged file as whatever it stumbles over
+        raise ModelError(f"{path}: Keras cannot load it ({type(error).__name__}: {str(error)[:200]}). "
+                         "Copy or train the bundle again.") from error
+
+
 class Predictor(Model):
     """A bundle's network, ready to call from any thread. `network` is its part that sees the photograph; what
     metadata adds to the logits comes after."""
@@ -70,18 +84,8 @@ class Predictor(Model):
 
     @classmethod
     def load(cls, bundle: Bundle) -> Predictor:
-        """The predictor of a bundle on disk, its hashes checked before Keras opens anything.
-
-        Raises `ModelError` for a file that is damaged, unsafe or not a network.
-        """
-        registry.check(bundle)
-        path = bundle.path(registry.NETWORK)
-        try:
-            network = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except Exception as error:  # Keras reports a damaged file as whatever it stumbles over
-            raise ModelError(f"{path}: Keras cannot load it ({type(error).__name__}: {str(error)[:200]}). "
-                             "Copy or train the bundle again.") from error
-        return cls(bundle, network, reference.read(bundle))
+        """The predictor of a bundle on disk. Raises `ModelError` as `opened`."""
+        return cls(bundle, opened(bundle), reference.read(bundle))
 
     def warm(self) -> None:
         """Run one black picture, so that the first photograph need not wait for the tracing."""

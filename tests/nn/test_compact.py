@@ -33,13 +33,24 @@ def test_a_weight_is_rounded_to_eleven_bits_ties_to_even(network, value, rounded
     assert found.view(np.uint32)[0] % 2**13 == 0
 
 
+@pytest.mark.parametrize(("shape", "bits"), [((100, 199), 11), ((100, 200), 8)])
+def test_large_kernels_keep_fewer_bits(shape, bits):
+    inputs = keras.Input(shape[:1])
+    network = keras.Model(inputs, keras.layers.Dense(shape[1])(inputs))
+    before = network.get_weights()[0]
+    compact.shorten(network)
+    after = network.get_weights()[0]
+    assert not (after.view(np.uint32) % 2 ** (24 - bits)).any()
+    assert 2 ** -(bits + 1) < np.abs(after / before - 1).max() <= 2**-bits
+
+
 def test_every_weight_is_shortened_a_little_and_doing_it_again_changes_nothing(network):
     before = network.get_weights()
     compact.shorten(network)
     once = network.get_weights()
     for old, new in zip(before, once, strict=True):
         assert new.dtype == np.float32
-        np.testing.assert_allclose(new, old, rtol=2**-11, atol=0)
+        np.testing.assert_allclose(new, old, rtol=2**-8, atol=0)
     assert any((old != new).any() for old, new in zip(before, once, strict=True))
     compact.shorten(network)
     for old, new in zip(once, network.get_weights(), strict=True):
@@ -53,7 +64,7 @@ def test_a_saved_network_is_about_half_as_large_and_answers_the_same(network, tm
     with zipfile.ZipFile(tmp_path / "model.keras") as file:
         weights = file.getinfo("model.weights.h5")
     assert weights.compress_type == zipfile.ZIP_DEFLATED
-    assert (tmp_path / "model.keras").stat().st_size < 0.7 * (tmp_path / "plain.keras").stat().st_size
+    assert (tmp_path / "model.keras").stat().st_size < 0.55 * (tmp_path / "plain.keras").stat().st_size
     safety.check_network_file(tmp_path / "model.keras", classes=3, input_size=32)
     again = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
