@@ -251,4 +251,6 @@ def _contradiction(table: Mapping[str, Any]) -> str | None:
     if set(hashes) != set(members) or bool(vote) != bool(members) or len(weights) not in (0, len(members)):
         return (f"member_sha256, vote or weights do not go with members = {', '.join(members) or 'none'}; expected"
                 " one of each for an ensemble and none for a single network. Make the ensemble again.")
+    if (most := max(table.get("voters") or [0])) > len(members):
+        return f"voters says {most}, more than the {len(members)} members. Make the ensemble again."
     return None

@@ -133,6 +133,8 @@ def test_an_unknown_name_lists_those_there_are(tmp_path: Path) -> None:
     ("weights", [0.5, 0.6], "a sum of 1"),
     ("weights", [0.5, 0.5], "do not go with members"),
     ("member_sha256", {"a": "short"}, "a table of SHA-256s"),
+    ("voters", [2, 1], "the fewest and the most"),
+    ("voters", [1, 2], "more than the 0 members"),
 ])
 def test_a_wrong_description_names_the_file_and_the_key(tmp_path: Path, key: str, value: object,
                                                         words: str) -> None:

@@ -80,7 +80,7 @@ def card(diagnosis: Diagnosis, bundle: Bundle, skin: SkinType | None) -> None:
     st.html(f'<div class="derm-note">{escape(sentence(leading, bundle, skin))}</div>'
             f'<div class="derm-groups">{"".join(charts)}</div>'
             f'<p class="derm-rest">{escape(coverage(leading, bundle, skin))} Bars: 95\N{NO-BREAK SPACE}% '
-            f"intervals, on photographs held out from training{escape(_judged(bundle))}.</p>")
+            f"intervals, on photographs held out from training{escape(judged(bundle))}.</p>")
 
 
 def sentence(leading: str, bundle: Bundle, skin: SkinType | None) -> str:
@@ -114,7 +114,7 @@ def coverage(condition: str, bundle: Bundle, skin: SkinType | None) -> str:
     return f"{total:,} photographs of {name} were used for training: {each}."
 
 
-def _judged(bundle: Bundle) -> str:
+def judged(bundle: Bundle) -> str:
     """Of an ensemble that was never asked as a whole about a photograph it had not learnt from: who was."""
     return (f", each judged by {bundle.judges}; the whole is rather better than this than worse" if bundle.judges
             else "")

@@ -23,6 +23,7 @@ from derm.registry import Bundle
 from derm.schema import Diagnosis, KnownCase, SkinType, display_name
 from derm.settings import PROJECT, settings
 from derm.ui import charts, choosing, components, heatmaps, patient, readings, reliability, resources
+from derm.ui.models import facts
 from tests.bundles import METADATA, complete_bundle, make_bundle, make_ensemble
 
 PAGE = str(PROJECT / "pages" / "diagnose.py")
@@ -440,6 +441,15 @@ def test_the_choice_says_what_each_model_costs_and_brings(choice):
     assert re.fullmatch(r"Accuracy 0\.62 \[0\.58–0\.66\], n = 571; one network, 1 MB, "
                         r"about [\d.e-]+ s a photograph on this machine", first)
     assert second == "Accuracy 0.71 [0.66–0.75], n = 1,571; 2 networks, 1 MB"  # not loaded yet: no seconds
+
+
+def test_figures_of_a_part_of_the_members_say_so(several):
+    bundle = replace(registry.find("best", models=several), voters=(1, 1))
+    said = choosing.phrase(bundle).replace("\N{NO-BREAK SPACE}", " ")
+    assert "n = 1,571, measured with 1 of its 2 members at a time; all together" in said
+    assert dict(facts.lines(bundle))["Measured"].startswith("Each photograph by 1 of its 2 members")
+    assert "each held out by some members" in dict(facts.lines(bundle))["Learnt from"]
+    assert "judged by 1 of its 2 members" in reliability.judged(bundle)
 
 
 def test_an_ensembles_maps_are_shown_together_or_one_by_one(choice):
