@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -225,6 +226,18 @@ def test_runs_are_listed_and_the_live_one_is_shown(folder: Path) -> None:
     assert {"Stop", "Duplicate with changes"} <= {one.label for one in at.button}
     two = opened("Runs", runs=["live", "done"])
     assert "See its results" in {one.label for one in two.button}
+
+
+def test_where_too_few_were_held_out_no_empty_chart_is_drawn(folder: Path) -> None:
+    small = run(folder / "runs" / "small")
+    history = pd.read_csv(small / "history.csv")
+    history[[name for name in history if "f1" in name]] = None
+    history.to_csv(small / "history.csv", index=False)
+    at = opened("Runs")
+    assert not at.exception
+    assert any("Too few photographs are held out" in info.value for info in at.info)
+    assert list(at.dataframe[0].value["Macro F1 so far"]) == ["too few"]
+    assert len(at.get("vega_lite_chart")) == 3
 
 
 @pytest.mark.parametrize(("state", "label", "asked"), [

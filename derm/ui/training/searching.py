@@ -31,7 +31,8 @@ def panel(run: Run) -> None:
     st.markdown(f"**Trials, the best first:** {len(found)} of {search.trials}")
     st.dataframe(_table(found, list(search.space)), hide_index=True, width="stretch", key=f"trials-{run.name}",
                  height=min(38 + 35 * len(found), 320),
-                 column_config={"Trial": st.column_config.Column(pinned=True)})
+                 column_config={"Trial": st.column_config.Column(pinned=True),
+                                "State": st.column_config.Column(width=100)})
     st.caption(tuning.OPTIMISTIC)
     if best := tuning.best(run.folder):
         st.button(f"Start from the settings of trial {best}", key=f"best-{run.name}",

@@ -66,11 +66,11 @@ def _list(known: list[str]) -> None:
 
 def _line(run: Run) -> dict[str, object]:
     last = progress.history(run.folder).tail(1)
-    f1 = None if last.empty or last["macro_f1"].isna().all() else f"{last['macro_f1'].iloc[0]:.2f}"
+    f1 = "" if last.empty else _number(progress.f1(last)["value"].iloc[0], ".2f", "too few")
     return {"Run": run.name, "State": _STATES[run.state][1],
             "Progress": 1.0 if run.state == "finished" else _share(run),
             "Time left": "" if run.seconds_left is None else words.duration(run.seconds_left),
-            "Macro F1 so far": f1 or "",
+            "Macro F1 so far": f1,
             "Started": f"{datetime.fromtimestamp(run.created):%d %b %Y, %H:%M}"}
 
 
@@ -195,7 +195,10 @@ def _figures(run: Run, *, wide: bool) -> None:
     st.caption(_by_group(figured))
     left, right = st.columns([3, 2], gap="medium") if wide else (st.container(), st.container())
     with left:
-        figures.show(origin, plots.training_lines(figured, label="Macro F1"), key="f1")
+        if figured["value"].notna().any():
+            figures.show(origin, plots.training_lines(figured, label="Macro F1"), key="f1")
+        else:
+            st.info("Too few photographs are held out for a figure to draw.", icon=":material/show_chart:")
     with right:
         figures.show(origin, charts.epochs(progress.losses(table), label="Loss", height=200), key="loss")
     with st.expander("Learning rate and pace"):
