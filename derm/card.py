@@ -95,7 +95,7 @@ def _members(bundle: Bundle, *, chosen: bool) -> list[str]:
     if bundle.voters:
         judged = ("No photograph was held out by every member. For the figures each was answered by"
                   f" {bundle.judges}, those that held it out: fewer than answer otherwise, so the figures are"
-                  " rather too low than too high. But for that,")
+                  " likely to be too low. But for that,")
     lines.append("The first member leads: whether a photograph is unlike those learnt from, and the known cases"
                  f" like it, are as `{bundle.members[0]}` finds them. {judged} a member's training may have been"
                  " stopped, or the member chosen, by them.")

@@ -3,7 +3,7 @@ members recorded. Knows predictions and bundles; no network and no photograph.
 
 An ensemble is judged on the photographs that every member held out, for one that a member learnt from would
 flatter it. Where there is none, as with members trained on different folds, each photograph is answered by those
-members alone that held it out: fewer than will answer, so that the figures are rather too low than too high. What
+members alone that held it out: fewer than will answer, so that the figures are likely to be too low. What
 such photographs decide, the temperature and if wanted the weights, is for the recorded prediction of each decided
 by others of them.
 """
@@ -239,7 +239,7 @@ def _described(name: str, members: Sequence[Bundle], rule: Rule, table: pd.DataF
     alike = len(set(rule.weights)) == 1
     kinds = Counter(member.backbone for member in members)
     whole = voters.min() == len(members)
-    trained, training = _learnt(members, table[_voters(p[:1]) == 1] if not whole else table[:0])
+    trained, training = _learnt(members, table[:0] if whole else table[~np.isnan(p[0, :, 0])])
     counts = {str(split): int(n) for split, n in table["split"].value_counts(sort=False).items()}
     return replace(
         lead, name=name, version=now.strftime("%Y.%m.%d"), created=now.isoformat(timespec="seconds"),

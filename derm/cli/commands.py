@@ -147,7 +147,7 @@ def ensemble(members: Sequence[str], *, name: str, vote: str, weights: str) -> N
         say(f"{bundle.name}{weight}: accuracy {Figure(**figure) if figure else 'not measured'}")
     if made.judges:
         say(f"No photograph was held out by every member: each was answered by {made.judges}, those that held it "
-            "out. The whole is rather better than that than worse.")
+            "out. All together are likely to do better than these figures say.")
     say(f"{made.name} is a model now; its card is {made.path('card.md')}.")
 
 

@@ -116,8 +116,7 @@ def coverage(condition: str, bundle: Bundle, skin: SkinType | None) -> str:
 
 def judged(bundle: Bundle) -> str:
     """Of an ensemble that was never asked as a whole about a photograph it had not learnt from: who was."""
-    return (f", each judged by {bundle.judges}; the whole is rather better than this than worse" if bundle.judges
-            else "")
+    return (f", each judged by {bundle.judges}; all together are likely to do better" if bundle.judges else "")
 
 
 def similar(diagnosis: Diagnosis) -> None:

@@ -32,8 +32,8 @@ def lines(bundle: Bundle) -> list[tuple[str, str]]:
     found = [("What", kind(bundle)), ("Conditions", f"{len(bundle.classes)}"), ("Learnt from", _data(bundle)),
              ("Made", _when(bundle.created)), ("Size", f"{size(bundle) / 1e6:,.1f} MB")]
     if bundle.judges:
-        found.append(("Measured", f"Each photograph by {bundle.judges}, those that had not learnt from it. The "
-                                  "whole is rather better than the figures say than worse"))
+        found.append(("Measured", f"Each photograph by {bundle.judges}, those that had not learnt from it. All "
+                                  "together are likely to do better than these figures say"))
     if bundle.metadata:
         read = words.listed([plain_name(name) for name in bundle.metadata])
         found.append(("Also reads", f"{read}, where known. Its figures are measured with what was recorded of the "
