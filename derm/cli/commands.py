@@ -125,7 +125,8 @@ def evaluate(model: str | None, *, data: Path | None, split: str, out: Path | No
     for line in lines:
         shown.add_row(*line)
     wide.print(shown)
-    say("Each figure with its 95 % interval; n is the number of photographs.")
+    part = f" Each was answered by {bundle.judges}, those that had not learnt from it." if bundle.judges else ""
+    say(f"Each figure with its 95 % interval; n is the number of photographs.{part if split != 'all' else ''}")
 
 
 def ensemble(members: Sequence[str], *, name: str, vote: str, weights: str) -> None:

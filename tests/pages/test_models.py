@@ -164,6 +164,16 @@ def test_two_models_are_compared_photograph_by_photograph(folder: Path) -> None:
     assert opened("Compare", compared=["ours"]).info
 
 
+def test_of_an_ensemble_that_was_judged_in_parts_it_is_said(folder: Path) -> None:
+    both = ensemble(folder)
+    both = registry.write(both.folder, replace(both, figures=registry.find("ours").figures))
+    assert "each photograph was answered by" not in said(opened("Compare", compared=["ours", "both"]))
+    registry.write(both.folder, replace(both, voters=(1, 2)))
+    at = opened("Compare", compared=["ours", "both"])
+    assert "Of both, each photograph was answered by 1 to 2 of its 2 members" in said(at)
+    assert "All together are likely to do better" in said(opened())
+
+
 def test_the_other_figures_are_drawn_too(folder: Path) -> None:
     drawn = {name: opened("Compare", compared=["ours", "worse"], figure=name).get("vega_lite_chart")[0].proto
              .SerializeToString() for name in ("accuracy", "macro_f1", "ece")}
