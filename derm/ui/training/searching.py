@@ -32,7 +32,7 @@ def panel(run: Run) -> None:
     st.dataframe(_table(found, list(search.space)), hide_index=True, width="stretch", key=f"trials-{run.name}",
                  height=min(38 + 35 * len(found), 320),
                  column_config={"Trial": st.column_config.Column(pinned=True),
-                                "State": st.column_config.Column(width=100)})
+                                "State": st.column_config.Column(width=180)})
     st.caption(tuning.OPTIMISTIC)
     if best := tuning.best(run.folder):
         st.button(f"Start from the settings of trial {best}", key=f"best-{run.name}",
