@@ -40,7 +40,8 @@ class Bundle:
     (one a member, summing to 1; empty: alike) are an ensemble's; `member_sha256` says what its members' networks
     were. `voters` are the fewest and the most members that answered a photograph which the figures are of, where
     some had learnt from each; empty: all of them did. `metadata` is how values beside the photograph reach the
-    network (`derm.nn.metadata`). `override` is why it became a model although a skin-type group does worse than
+    network (`derm.nn.metadata`). `averaged` names the networks whose weights' mean its own are; empty: they are as
+    they were learnt. `override` is why it became a model although a skin-type group does worse than
     with the default.
     """
 
@@ -77,6 +78,7 @@ class Bundle:
     member_sha256: Mapping[str, str] = field(default_factory=dict)
     voters: tuple[int, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    averaged: tuple[str, ...] = ()
     override: str = ""
 
     def path(self, name: str) -> Path:
@@ -90,11 +92,13 @@ class Bundle:
 
     @property
     def judges(self) -> str:
-        """Which members its figures are of, such as "1 to 2 of its 6 members"; '' if of all, or of one network."""
+        """Which members its figures are of, a clause; '' if they are of all, or of one network."""
         if not self.voters:
             return ""
         fewest, most = self.voters
-        return f"{fewest if fewest == most else f'{fewest} to {most}'} of its {len(self.members)} members"
+        return (f"each photograph was answered by {fewest if fewest == most else f'{fewest} to {most}'} of its "
+                f"{len(self.members)} members, those that had not learnt from it; all together are likely to do "
+                "better")
 
 
 def is_name(value: object) -> bool:
@@ -194,6 +198,7 @@ RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "mirror": (lambda value: isinstance(value, bool), "true or false"),
     "turns": (lambda value: isinstance(value, bool), "true or false"),
     "members": (_is_names, "a list of different names of models, none or two or more"),
+    "averaged": (_is_names, "a list of different names of models, none or two or more"),
     "vote": (lambda value: value in ("", "soft", "hard"), "soft, hard or nothing"),
     "weights": (_is_weights, "a list of numbers from 0, none or with a sum of 1"),
     "voters": (_is_range, "none, or the fewest and the most, whole numbers above 0"),

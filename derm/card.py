@@ -56,6 +56,9 @@ def markdown(bundle: Bundle, predictions: pd.DataFrame, *, ece_before: Figure | 
 def _heading(bundle: Bundle) -> list[str]:
     size, answers = bundle.input_size, f"{len(bundle.classes)} logits out"
     what = f"{bundle.backbone}: a photograph of {size} x {size} pixels (uint8) in, {answers}"
+    if bundle.averaged:
+        names = ", ".join(f"`{name}`" for name in bundle.averaged)
+        what += f"; its weights are the mean of those of {names}"
     if bundle.members:
         what = f"{len(bundle.members)} networks that vote: {bundle.backbone}"
     return [
@@ -93,9 +96,7 @@ def _members(bundle: Bundle, *, chosen: bool) -> list[str]:
                      " (five folds).")
     judged = "The figures are of photographs that every member held out;"
     if bundle.voters:
-        judged = ("No photograph was held out by every member. For the figures each was answered by"
-                  f" {bundle.judges}, those that held it out: fewer than answer otherwise, so the figures are"
-                  " likely to be too low. But for that,")
+        judged = f"The members held out different photographs: {bundle.judges}. But for that,"
     lines.append("The first member leads: whether a photograph is unlike those learnt from, and the known cases"
                  f" like it, are as `{bundle.members[0]}` finds them. {judged} a member's training may have been"
                  " stopped, or the member chosen, by them.")
@@ -235,8 +236,11 @@ def _reproduce(bundle: Bundle, *, chosen: bool) -> list[str]:
                 f"    derm ensemble {' '.join(bundle.members)} --vote {bundle.vote}"
                 f"{f' --weights {weights}' if weights else ''} --name {bundle.name}"]
     versions = [("Derm", bundle.code_version), ("Keras", bundle.keras_version), *bundle.environment.items()]
+    averaged = [] if not bundle.averaged else [
+        "", "That is the first of the networks averaged. With the others, trained on from it or before it:", "",
+        f"    derm models average {' '.join(bundle.averaged)} --name {bundle.name}"]
     return ["## Reproduce", "", "With the same data, and `config.toml` from this folder:", "",
-            "    derm train config.toml", "", *_table([("Trained with", ""), *versions])]
+            "    derm train config.toml", *averaged, "", *_table([("Trained with", ""), *versions])]
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -2,8 +2,8 @@
 members recorded. Knows predictions and bundles; no network and no photograph.
 
 An ensemble is judged on the photographs that every member held out, for one that a member learnt from would
-flatter it. Where there is none, as with members trained on different folds, each photograph is answered by those
-members alone that held it out: fewer than will answer, so that the figures are likely to be too low. What
+flatter it. Where these are few or none, as with members trained on different folds, each photograph is answered by
+those members alone that held it out: fewer than will answer, so that the figures are likely to be too low. What
 such photographs decide, the temperature and if wanted the weights, is for the recorded prediction of each decided
 by others of them.
 """
@@ -36,6 +36,7 @@ VALIDATION = "validation"  # instead of weights: have them chosen
 TIE = 1e-3  # what the mean probability counts beside the votes: enough to decide between equal ones
 FOLDS = 5
 _LEAST = 1e-12  # of a probability, before its logarithm
+_MOST = 0.5  # of what the member held out that held out least, for all to be judged by what they have in common
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,8 @@ def make(names: Sequence[str], *, name: str, vote: str = "soft", weights: Sequen
     fixed = None if weights == VALIDATION else _fixed(weights, members)
     rows, p = _held_out(members)
     if weights == VALIDATION and np.isnan(p).any():
-        raise ModelError(f"weights = {VALIDATION}; no photograph was held out by every one of these members, so "
-                         f"none tells what each should count. Give {len(members)} numbers that sum to 1, or none.")
+        raise ModelError(f"weights = {VALIDATION}; these members held out different photographs, so that none "
+                         f"tell what each should count. Give {len(members)} numbers that sum to 1, or none.")
     rule, answers = _answered(rows, p, vote=vote, weights=fixed)
     limits, table = reference.declared(
         predictions.table(rows, classes=members[0].classes, probabilities=answers), _unlike(rows, members[0]))
@@ -159,13 +160,13 @@ def _fixed(weights: Sequence[float] | str, members: Sequence[Bundle]) -> tuple[f
 
 def _held_out(members: Sequence[Bundle]) -> tuple[pd.DataFrame, np.ndarray]:
     """The rows of the photographs that every member held out, as the first of them recorded each, and what each
-    member said of them, [members, n, C]; if there are none, of those that any held out, NaN for who did not. A
+    member said of them, [members, n, C]; if these are too few, of those that any held out, NaN for who did not. A
     photograph is "test" only where nothing was decided on it by any of them."""
     tables = [predictions.read(member.path(PREDICTIONS)).set_index("image_id", drop=False)
               for member in members]
     tables = [table[table["split"].isin(["val", "test"])] for table in tables]
     splits = pd.concat([table["split"] for table in tables], axis=1)
-    if splits.notna().all(axis=1).any():
+    if splits.notna().all(axis=1).sum() > _MOST * splits.notna().sum().min():
         splits = splits.dropna()
     test = (splits.isna() | (splits == "test")).all(axis=1)
     if test.all():
@@ -246,7 +247,7 @@ def _described(name: str, members: Sequence[Bundle], rule: Rule, table: pd.DataF
         input_size=max(member.input_size for member in members), temperature=rule.temperature,
         backbone=", ".join(f"{count} x {kind}" for kind, count in kinds.items()), mirror=False, turns=False,
         code_version=derm.__version__, counts=trained | counts, environment={}, override="",
-        split="by those that every member held out" if whole else "by members, each its own part",
+        averaged=(), split="by those that every member held out" if whole else "by members, each its own part",
         voters=() if whole else (int(voters.min()), int(voters.max())), metadata=_metadata(members),
         training=training,
         members=tuple(member.name for member in members), vote=rule.vote, weights=() if alike else rule.weights,

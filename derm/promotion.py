@@ -34,7 +34,8 @@ _MOST = 0.5  # of one model's photographs that both must have held out to be com
 @dataclass(frozen=True)
 class GroupDifference:
     """The candidate's value minus the default's in `metric` on a skin-type group (or "all"), with its interval;
-    None where there are too few. `n` and `n_default` are the photographs of each, the same ones if paired."""
+    None where there are too few, of either model for what takes both. `n` and `n_default` are the photographs of
+    each, the same ones if paired."""
 
     group: str
     metric: str
@@ -99,6 +100,9 @@ class Verdict:
         if self.worse:
             found = "; ".join(map(str, self.worse))
             return f"{self.candidate} does worse than {self.default}: {found} ({self.how}).{few}"
+        if set(self.too_few) == set(FST_GROUPS):
+            return (f"Whether {self.candidate} serves a skin-type group worse than {self.default} cannot be told "
+                    f"({self.how}).{few}")
         return (f"No skin-type group is shown to be served worse by {self.candidate} than by {self.default} "
                 f"({self.how}).{few}")
 
@@ -271,11 +275,12 @@ def _apart(ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[GroupDifference
         for metric in METRICS:
             one, other = (each.get(group, {}).get(metric) for each in found)
             n_default, n = (0 if each is None else each.n for each in (one, other))
-            if one is None or other is None or min(n, n_default) < TOO_FEW:
-                yield GroupDifference(group, metric, n, n_default, None, None, None, None, None)
-            else:
-                yield GroupDifference(group, metric, n, n_default, other.value, one.value,
-                                      *differences.apart(other, one, level=0.95))
+            default, candidate = (None if each is None or each.n < TOO_FEW else each.value
+                                  for each in (one, other))
+            value, low, high = (differences.apart(other, one, level=0.95)
+                                if one is not None and other is not None and min(n, n_default) >= TOO_FEW else
+                                (None, None, None))
+            yield GroupDifference(group, metric, n, n_default, candidate, default, value, low, high)
 
 
 def _called(metric: str) -> str:

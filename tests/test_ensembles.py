@@ -170,6 +170,15 @@ def test_only_photographs_that_every_member_held_out_are_judged(tmp_path):
     assert made.conformal["limits"]["all"]["n"] == 40
 
 
+def test_a_few_that_all_held_out_are_not_what_it_is_judged_by(tmp_path):
+    names = [f"p{i}" for i in range(2 * N)]
+    member(tmp_path, "a", recorded(names=names[:N]), averaged=("one", "two"))
+    member(tmp_path, "b", recorded(names=names[N - 20:2 * N - 20], seed=1))
+    made = ensembles.make(["a", "b"], name="both", models=tmp_path)
+    assert (made.voters, made.averaged) == ((1, 2), ())
+    assert made.figures["accuracy"]["n"] == 2 * N - 20
+
+
 @pytest.fixture
 def folds(tmp_path: Path) -> Path:
     """Three members: a and c held out the first 120 photographs and learnt from the others, b the other way."""
@@ -183,7 +192,9 @@ def folds(tmp_path: Path) -> Path:
 def test_members_of_different_folds_judge_what_they_held_out(folds):
     made = ensembles.make(["a", "b", "c"], name="all", weights=[0.5, 0.3, 0.2], models=folds)
     assert made == registry.read(made.folder)
-    assert (made.voters, made.judges) == ((1, 2), "1 to 2 of its 3 members")
+    assert made.voters == (1, 2)
+    assert made.judges == ("each photograph was answered by 1 to 2 of its 3 members, those that had not learnt "
+                           "from it; all together are likely to do better")
     assert made.figures["accuracy"]["n"] == made.counts["val"] == made.counts["train"] == 2 * N
     assert sum(sum(groups.values()) for groups in made.training.values()) == 2 * N
     assert made.training["acne"] == {"I-II": 30, "III-IV": 40, "V-VI": 10, "not recorded": 0}
@@ -193,7 +204,7 @@ def test_members_of_different_folds_judge_what_they_held_out(folds):
     first, second = (p_of(table.loc[[f"p{i + shift}" for i in range(N)]]) for shift in (0, N))
     np.testing.assert_array_equal(first.argmax(axis=1), (5 * a + 2 * c).argmax(axis=1))
     np.testing.assert_array_equal(second.argmax(axis=1), b.argmax(axis=1))
-    assert "each was answered by 1 to 2 of its 3 members" in made.path("card.md").read_text()
+    assert "each photograph was answered by 1 to 2 of its 3 members" in made.path("card.md").read_text()
     both = ensembles.make(["a", "c"], name="both", weights=[0.7, 0.3], models=folds)
     assert (both.voters, both.judges) == ((), "")
 
@@ -265,7 +276,7 @@ def unfit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (["a", "other-classes"], {}, "other conditions than a"),
     (["a", "other-data"], {}, "other data than a"),
     (["a", "no-record"], {}, "no predictions.parquet"),
-    (["a", "elsewhere"], {"weights": "validation"}, "held out by every one of these members.*Give 2 numbers"),
+    (["a", "elsewhere"], {"weights": "validation"}, "held out different photographs.*Give 2 numbers"),
     (["tested", "tested-too"], {}, "no photograph for validation"),
     (["a", "old"], {}, "old is an ensemble itself; name its members: a, b"),
     (["a", "damaged"], {}, "SHA-256"),

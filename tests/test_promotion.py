@@ -143,6 +143,17 @@ def test_too_few_in_a_group_is_said_and_no_reason_to_refuse(tmp_path: Path) -> N
     assert "oo few" in found.reason
 
 
+def test_of_a_handful_it_is_said_that_nothing_can_be_told_and_the_default_keeps_its_figures(
+        models: Path, tmp_path: Path) -> None:
+    found = promotion.compare(bundle(tmp_path / "run", otherwise(made_up(n=7))), default(models))
+    assert set(found.too_few) == {"I-II", "III-IV", "V-VI"}
+    assert "cannot be told" in found.reason
+    assert "No skin-type group" not in found.reason
+    assert not found.is_refused
+    assert {(each.candidate, each.value) for each in found.differences} == {(None, None)}
+    assert all(each.default is not None for each in found.differences)
+
+
 def test_without_a_default_there_is_nothing_to_be_worse_than(tmp_path: Path) -> None:
     bundle(tmp_path / "run", made_up(dark=0.1))
     assert promotion.promote(tmp_path / "run", "first", models=tmp_path / "models").name == "first"

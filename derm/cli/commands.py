@@ -125,8 +125,8 @@ def evaluate(model: str | None, *, data: Path | None, split: str, out: Path | No
     for line in lines:
         shown.add_row(*line)
     wide.print(shown)
-    part = f" Each was answered by {bundle.judges}, those that had not learnt from it." if bundle.judges else ""
-    say(f"Each figure with its 95 % interval; n is the number of photographs.{part if split != 'all' else ''}")
+    part = f"; {bundle.judges}" if bundle.judges and split != "all" else ""
+    say(f"Each figure with its 95 % interval; n is the number of photographs{part}.")
 
 
 def ensemble(members: Sequence[str], *, name: str, vote: str, weights: str) -> None:
@@ -147,8 +147,7 @@ def ensemble(members: Sequence[str], *, name: str, vote: str, weights: str) -> N
         figure = bundle.figures.get("accuracy")
         say(f"{bundle.name}{weight}: accuracy {Figure(**figure) if figure else 'not measured'}")
     if made.judges:
-        say(f"No photograph was held out by every member: each was answered by {made.judges}, those that held it "
-            "out. All together are likely to do better than these figures say.")
+        say(f"The members held out different photographs: {made.judges}.")
     say(f"{made.name} is a model now; its card is {made.path('card.md')}.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,9 +109,9 @@ def complete(
     photograph once, which takes minutes.
     """
     from derm.cli.commands import find_bundle
-    from derm.nn import finish
+    from derm.nn import remake
 
-    bundle = finish.complete(find_bundle(name), data=data)
+    bundle = remake.complete(find_bundle(name), data=data)
     say(f"{bundle.name} now has prediction sets, abstention, known cases and reliability by skin type; its card "
         f"says how they do: {bundle.path('card.md')}")
 
@@ -129,19 +130,45 @@ def views(
     It is calibrated and measured anew on the photographs it held out. Reads every photograph once, which takes
     minutes; no training.
     """
+    from derm.cli.commands import find_bundle
+    from derm.nn import remake
+
+    bundle = find_bundle(name)
+    _made(to, lambda folder: remake.with_views(bundle, folder, mirror=mirror, turns=turns, data=data),
+          override=override)
+
+
+@app.command()
+def average(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models' names or folders, two or more.")],
+    to: Annotated[str, typer.Option("--name", help="What to call the new model.")],
+    data: Annotated[Path | None, typer.Option(help="The data they were trained on (default: DERM_DATA).")] = None,
+    override: Override = "",
+) -> None:
+    """Make one network of several that were trained one from another: each weight the mean of theirs.
+
+    It costs no more to ask than one of them. It is calibrated and measured anew on the photographs that all held
+    out. Reads every photograph once, which takes minutes; no training.
+    """
+    from derm.cli.commands import find_bundle
+    from derm.nn import remake
+
+    bundles = [find_bundle(name) for name in names]
+    _made(to, lambda folder: remake.averaged(bundles, folder, data=data), override=override)
+
+
+def _made(name: str, make: Callable[[Path], object], *, override: str) -> None:
+    """Let `make` write a bundle into a folder called so, and take it among the models."""
     from tempfile import TemporaryDirectory
 
     from derm import promotion, registry
-    from derm.cli.commands import find_bundle
-    from derm.nn import finish
 
-    registry.check_free(to)
-    bundle = find_bundle(name)
+    registry.check_free(name)
     with TemporaryDirectory() as above:
-        (folder := Path(above) / to).mkdir()
-        finish.with_views(bundle, folder, mirror=mirror, turns=turns, data=data)
-        promotion.promote(folder, to, override=override)
-    say(f"{to} is a model now.")
+        (folder := Path(above) / name).mkdir()
+        make(folder)
+        promotion.promote(folder, name, override=override)
+    say(f"{name} is a model now.")
 
 
 @app.command()

@@ -1,10 +1,8 @@
-"""The end of a run: a calibrated, portable bundle, and what an older bundle lacks. Knows networks and what was
-held out; no training."""
+"""The end of a run: a calibrated, portable bundle. Knows networks and what was held out; no training."""
 
 from __future__ import annotations
 
 import platform
-import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +14,8 @@ import pandas as pd
 from scipy.special import log_softmax
 
 import derm
-from derm import atomic, card, datasets, predictions, registry
+from derm import atomic, card, predictions, registry
 from derm.bundle_rules import PREDICTIONS
-from derm.errors import DatasetError, ModelError
 from derm.fairness import metrics
 from derm.fairness.figure import Figure
 from derm.nn import architecture, calibrate, compact, reference
@@ -26,9 +23,8 @@ from derm.nn import config as configs
 from derm.nn import material as materials
 from derm.nn.config import TrainConfig
 from derm.nn.material import Material, Part
-from derm.nn.predict import Predictor, opened
+from derm.nn.predict import Predictor
 
-_SAME = 1e-3  # of a probability: backends and processors round differently
 INTENDED_USE = ("Research and teaching: a differential to discuss, with its measured reliability by skin type. "
                 "Not a medical device; not for deciding on anybody's care.")
 
@@ -62,85 +58,23 @@ def bundle(network: keras.Model, config: TrainConfig, material: Material, run: P
     Figures are those of "test" where the split holds one out, else of "val".
     """
     material = materials.at_answer_side(material, config)
-    _save(network, run / registry.NETWORK)
+    save(network, run / registry.NETWORK)
     predictor = Predictor(_describe(config, material, run), network)
     # A bundle travels: it knows its data by name and fingerprint, and what it began with by name, not by folders
     # of one machine.
     start = Path(config.weights)
     start = start.parent if start.name == registry.NETWORK else start
     configs.save(replace(config, data="", weights=start.name), run)
-    return _calibrated(predictor, material)
+    return calibrated(predictor, material)
 
 
-def complete(old: registry.Bundle, *, data: Path | None) -> registry.Bundle:
-    """Add to a finished bundle what it lacks for the point of care (see `derm.nn.reference`), from the data it was
-    trained on (default: the settings'). Its network and the probabilities it gave stay as they are; figures and
-    card are made anew from those.
-
-    Raises `DatasetError` if that is other data or was split otherwise, `ModelError` if the network does not answer
-    as recorded.
-    """
-    _, material = _as_before(old, data)
-    recorded = predictions.read(old.path(PREDICTIONS)).set_index("image_id", drop=False)
-    rows = pd.concat([part.rows.assign(split=name) for name, part in material.held_out.items()])
-    predictor = Predictor(old, opened(_bare(old)))
-    found = np.concatenate([predictor.probabilities(part.pixels, part.rows)
-                            for part in material.held_out.values()])
-    table = predictions.table(rows, classes=old.classes, probabilities=recorded.loc[
-        rows["image_id"], [f"p:{name}" for name in old.classes]].to_numpy())
-    if (apart := np.abs(found - table.filter(regex="^p:").to_numpy()).max()) > _SAME:
-        raise ModelError(f"{old.folder}: its network answers up to {apart:.3f} otherwise than recorded in "
-                         f"{PREDICTIONS}. Train it again.")
-    return _leave(old, predictor, material, table)
-
-
-def with_views(old: registry.Bundle, folder: Path, *, mirror: bool, turns: bool,
-               data: Path | None) -> registry.Bundle:
-    """Write into the empty `folder`, and call like it, the bundle `old` as one that answers from other views
-    (`derm.nn.views`): the same network, saved as a finished run's is, calibrated and measured anew on what it held
-    out of the data it was trained on (default: the settings').
-
-    Raises `DatasetError` if that is other data or was split otherwise, `ModelError` for an ensemble.
-    """
-    config, material = _as_before(old, data)
-    for name in {*old.sha256} - {registry.NETWORK, PREDICTIONS, registry.REFERENCE, registry.CARD}:
-        shutil.copyfile(old.path(name), folder / name)
-    configs.save(replace(config, data="", mirror=mirror, turns=turns), folder)
-    network = opened(_bare(old))
-    _save(network, folder / registry.NETWORK)
-    changed = replace(old, folder=folder, name=folder.name, mirror=mirror, turns=turns)
-    return _calibrated(Predictor(changed, network), material)
-
-
-def _save(network: keras.Model, path: Path) -> None:
+def save(network: keras.Model, path: Path) -> None:
     """Shortened before it answers: what is recorded is what the saved network says."""
     compact.shorten(network)
     compact.save(network, path)
 
 
-def _as_before(old: registry.Bundle, data: Path | None) -> tuple[TrainConfig, Material]:
-    """The config that `old` was trained by, and what it learnt from and held out."""
-    if old.members:
-        raise ModelError(f"{old.name} is an ensemble; do this with its members ({', '.join(old.members)}) and "
-                         "make it again.")
-    config = replace(configs.read(old.path(configs.CONFIG)), data=str(data) if data else "")
-    root = configs.data_folder(config)
-    if datasets.load(root).fingerprint != old.data_fingerprint:
-        raise DatasetError(f"{root}: not the data that {old.name} was trained on ({old.data_name}); name "
-                           "the folder of that.")
-    material = materials.at_answer_side(materials.prepare(config), config)
-    held_out = {image for part in material.held_out.values() for image in part.rows["image_id"]}
-    if wrong := sorted({*predictions.read(old.path(PREDICTIONS))["image_id"]} ^ held_out):
-        raise DatasetError(f"{root}: split otherwise than for {old.name}; held out only then or only now:", wrong)
-    return config, material
-
-
-def _bare(bundle: registry.Bundle) -> registry.Bundle:
-    """A bundle on disk of which nothing but the network need be there."""
-    return replace(bundle, sha256={registry.NETWORK: bundle.sha256[registry.NETWORK]})
-
-
-def _calibrated(predictor: Predictor, material: Material) -> registry.Bundle:
+def calibrated(predictor: Predictor, material: Material) -> registry.Bundle:
     """Find the temperature on validation and write what comes of it; the network and its config are there."""
     found = {name: predictor.logits(part.pixels, part.rows) for name, part in material.held_out.items()}
     temperature = calibrate.temperature(found["val"], material.held_out["val"].labels)
@@ -149,10 +83,10 @@ def _calibrated(predictor: Predictor, material: Material) -> registry.Bundle:
         predictions.table(material.held_out[name].rows.assign(split=name), classes=material.classes,
                           probabilities=calibrate.probabilities(values, temperature))
         for name, values in found.items()], ignore_index=True)
-    return _leave(predictor.bundle, predictor, material, table)
+    return leave(predictor.bundle, predictor, material, table)
 
 
-def _leave(described: registry.Bundle, predictor: Predictor, material: Material,
+def leave(described: registry.Bundle, predictor: Predictor, material: Material,
            table: pd.DataFrame) -> registry.Bundle:
     """Write what only the network and its data can tell, the card and bundle.json, into the bundle's folder."""
     held = reference.measure(predictor, material, table)

@@ -66,7 +66,7 @@ def phrase(bundle: Bundle) -> str:
         brings = (f"Accuracy {figure['value']:.2f} [{figure['low']:.2f}–{figure['high']:.2f}], "
                   f"n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{figure['n']:,}")
     if bundle.judges:
-        brings += f", measured with {bundle.judges} at a time; all together are likely to do better"
+        brings += f"; {bundle.judges}"
     costs = ["one network" if not bundle.members else f"{len(bundle.members)} networks",
              f"{max(1, round(registry.size(bundle) / 1e6))}\N{NO-BREAK SPACE}MB"]
     if (seconds := resources.seconds(bundle)) is not None:

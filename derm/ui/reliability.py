@@ -77,10 +77,11 @@ def card(diagnosis: Diagnosis, bundle: Bundle, skin: SkinType | None) -> None:
     charts = [_chart(f"Recognised, of cases of {_small(leading)}", bundle.sensitivity.get(leading, {}), skin)]
     if MALIGNANT in bundle.sensitivity:
         charts.append(_chart("Called malignant, of malignant cases", bundle.sensitivity[MALIGNANT], skin))
+    by = f"; {bundle.judges}" if bundle.judges else ""
     st.html(f'<div class="derm-note">{escape(sentence(leading, bundle, skin))}</div>'
             f'<div class="derm-groups">{"".join(charts)}</div>'
             f'<p class="derm-rest">{escape(coverage(leading, bundle, skin))} Bars: 95\N{NO-BREAK SPACE}% '
-            f"intervals, on photographs held out from training{escape(judged(bundle))}.</p>")
+            f"intervals, on photographs held out from training{escape(by)}.</p>")
 
 
 def sentence(leading: str, bundle: Bundle, skin: SkinType | None) -> str:
@@ -112,11 +113,6 @@ def coverage(condition: str, bundle: Bundle, skin: SkinType | None) -> str:
                 f"{'was' if n == 1 else 'were'} used for training, of {total:,} in all.")
     each = ", ".join(f"{counts.get(group, 0):,} on {_dashed(group)}" for group in FST_GROUPS)
     return f"{total:,} photographs of {name} were used for training: {each}."
-
-
-def judged(bundle: Bundle) -> str:
-    """Of an ensemble that was never asked as a whole about a photograph it had not learnt from: who was."""
-    return (f", each judged by {bundle.judges}; all together are likely to do better" if bundle.judges else "")
 
 
 def similar(diagnosis: Diagnosis) -> None:

@@ -18,7 +18,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def test_complete_hands_on_the_bundle_and_the_data(bundle, monkeypatch, capsys, tmp_path):
-    from derm.nn import finish
+    from derm.nn import remake
 
     asked: list[tuple[str, Path | None]] = []
 
@@ -26,7 +26,7 @@ def test_complete_hands_on_the_bundle_and_the_data(bundle, monkeypatch, capsys, 
         asked.append((old.name, data))
         return replace(old)
 
-    monkeypatch.setattr(finish, "complete", complete)
+    monkeypatch.setattr(remake, "complete", complete)
     with pytest.raises(SystemExit) as end:
         cli.main(["models", "complete", str(bundle.folder), "--data", str(tmp_path)])
     assert end.value.code == 0

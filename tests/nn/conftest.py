@@ -10,11 +10,13 @@ import keras
 import numpy as np
 import pytest
 
+from derm import registry
 from derm.jobs.heart import Heart
 from derm.nn import averaging, train
 from derm.nn.config import TrainConfig
 from derm.nn.material import Material, prepare
 from derm.nn.steps import StepLog
+from derm.registry import Bundle
 from derm.settings import settings
 
 TINY = {"backbone": "baseline", "weights": "none", "image_size": 32, "head_epochs": 1, "epochs": 3,
@@ -38,6 +40,17 @@ def tiny(root: Path, **changes: object) -> TrainConfig:
 def material(drawn_root: Path, own_cache: None) -> Material:
     """What a tiny run learns from."""
     return prepare(tiny(drawn_root))
+
+
+@pytest.fixture(scope="module")
+def finished(drawn_root: Path, own_cache: None, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """What a run of one step left."""
+    return finished_run(drawn_root, tmp_path_factory.mktemp("runs") / "whole")
+
+
+def finished_run(root: Path, run: Path, **changes: object) -> Bundle:
+    train.start(tiny(root, epochs=0, steps_per_epoch=1, **changes), run=run, say=lambda line: None)
+    return registry.read(run)
 
 
 class Learn:

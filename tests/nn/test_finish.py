@@ -1,50 +1,14 @@
-"""A finished run has what the point of care needs, a bundle that lacks it gets the same, and one that answers from
-other views is measured anew."""
+"""A finished run has what the point of care needs."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 
-from derm import images, predictions, registry, samples
-from derm.bundle_rules import PREDICTIONS
-from derm.errors import DatasetError, ModelError
-from derm.nn import calibrate, finish, train
-from derm.nn import config as configs
-from derm.nn.config import TrainConfig
+from derm import predictions, registry
 from derm.nn.predict import Predictor
-from derm.registry import Bundle
-from derm.settings import settings
-from tests.cli.test_commands import run
 
-ADDED = {"conformal": {}, "sensitivity": {}, "training": {}, "nonskin": {}}
 pytestmark = pytest.mark.usefixtures("own_cache")
-
-
-@pytest.fixture(scope="module")
-def finished(drawn_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    run = tmp_path_factory.mktemp("runs") / "whole"
-    config = TrainConfig(backbone="baseline", weights="none", image_size=32, head_epochs=1, epochs=0, batch_size=8,
-                         steps_per_epoch=1, data=str(drawn_root))
-    train.start(config, run=run, say=lambda line: None)
-    return registry.read(run)
-
-
-@pytest.fixture
-def old(finished: Bundle, tmp_path: Path) -> Bundle:
-    """The bundle as an earlier version left it."""
-    folder = tmp_path / "old"
-    shutil.copytree(finished.folder, folder)
-    (folder / registry.REFERENCE).unlink()
-    table = predictions.read(folder / "predictions.parquet")
-    predictions.write(folder / "predictions.parquet", table.drop(columns=["abstained", "prediction_set"]))
-    return registry.write(folder, replace(finished, name="old", **ADDED))
 
 
 def test_a_run_leaves_it(finished):
@@ -59,90 +23,3 @@ def test_a_run_leaves_it(finished):
     table = predictions.read(finished.path("predictions.parquet"))
     assert table["abstained"].isin([True, False]).all()
     assert all(set(text.split(";")) <= set(finished.classes) for text in table["prediction_set"])
-
-
-def test_an_older_bundle_becomes_the_same(old, finished, drawn_root):
-    network = old.path(registry.NETWORK).read_bytes()
-    done = finish.complete(old, data=drawn_root)
-    assert done == replace(finished, folder=done.folder, name="old", sha256=done.sha256)
-    assert registry.verify(registry.read(done.folder)) == ()
-    assert done.path(registry.NETWORK).read_bytes() == network
-    pd.testing.assert_frame_equal(predictions.read(done.path("predictions.parquet")),
-                                  predictions.read(finished.path("predictions.parquet")))
-    assert done.path(registry.REFERENCE).read_bytes() == finished.path(registry.REFERENCE).read_bytes()
-    ours, theirs = (one.path("card.md").read_text() for one in (done, finished))
-    assert ours == theirs.replace("`whole`", "`old`")
-    assert finish.complete(done, data=drawn_root) == done
-
-
-def test_other_data_is_refused_and_nothing_changes(old, tmp_path):
-    other = samples.write_dataset(tmp_path / "ajl", seed=1)
-    before = {name: old.path(name).read_bytes() for name in (*old.sha256, registry.DESCRIPTION)}
-    with pytest.raises(DatasetError, match="not the data that old was trained on"):
-        finish.complete(old, data=other)
-    assert {name: old.path(name).read_bytes() for name in before} == before
-
-
-def test_another_split_is_refused(old, drawn_root):
-    table = predictions.read(old.path("predictions.parquet"))
-    predictions.write(old.path("predictions.parquet"), table.iloc[1:])
-    with pytest.raises(DatasetError, match="split otherwise"):
-        finish.complete(old, data=drawn_root)
-
-
-def test_a_network_that_answers_otherwise_is_refused(old, drawn_root):
-    table = predictions.read(old.path("predictions.parquet"))
-    columns = [name for name in table if name.startswith("p:")]
-    table[columns] = np.roll(table[columns].to_numpy(), 1, axis=1)
-    predictions.write(old.path("predictions.parquet"), table)
-    with pytest.raises(ModelError, match="otherwise than recorded"):
-        finish.complete(old, data=drawn_root)
-
-
-def test_other_views_are_calibrated_and_measured_anew(finished, drawn_root, tmp_path):
-    found = finish.with_views(finished, tmp_path, mirror=False, turns=True, data=drawn_root)
-    assert registry.verify(registry.read(tmp_path)) == ()
-    assert (found.name, found.mirror, found.turns, finished.mirror) == (tmp_path.name, False, True, True)
-    assert configs.read(tmp_path / configs.CONFIG).turns
-    before, after = (Predictor.load(one).network.get_weights() for one in (finished, found))
-    assert all(map(np.array_equal, before, after))
-    assert found.temperature != finished.temperature
-    recorded = predictions.read(tmp_path / PREDICTIONS)
-    photographs = {path.stem: path for path in drawn_root.rglob("*.jpg")}
-    row = recorded.iloc[0]
-    turned = [np.rot90(images.read(photographs[row["image_id"]]).pixels, quarter) for quarter in range(4)]
-    one_by_one = Predictor.load(replace(finished, mirror=False))
-    logits = np.mean([one_by_one.logits(images.fit(view, found.input_size)[None])[0] for view in turned], axis=0)
-    expected = calibrate.probabilities(logits[None], found.temperature)[0]
-    assert row.filter(like="p:").to_numpy(dtype=float) == pytest.approx(expected, abs=0.02)
-    assert "quarter turns" in (tmp_path / registry.CARD).read_text()
-    back = tmp_path / "back"
-    back.mkdir()
-    assert finish.with_views(found, back, mirror=True, turns=False, data=drawn_root).figures == finished.figures
-    pd.testing.assert_frame_equal(predictions.read(back / PREDICTIONS), predictions.read(
-        finished.path(PREDICTIONS)))
-
-
-def test_views_of_an_ensemble_are_those_of_its_members(finished, tmp_path):
-    with pytest.raises(ModelError, match=r"is an ensemble; do this with its members \(a, b\)"):
-        finish.with_views(replace(finished, members=("a", "b")), tmp_path, mirror=True, turns=True, data=None)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture
-def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The empty folder of the models."""
-    monkeypatch.setenv("DERM_MODELS", str(tmp_path))
-    settings.cache_clear()
-    yield tmp_path
-    settings.cache_clear()
-
-
-def test_other_views_from_the_command_line(finished, drawn_root, no_models, capsys):
-    assert run("models", "views", finished.folder, "--name", "turned", "--no-mirror", "--data", drawn_root) == 0
-    assert "turned is a model now" in capsys.readouterr().out
-    made = registry.find("turned", models=no_models)
-    assert (made.mirror, made.turns) == (False, True)
-    assert "`turned`" in made.path(registry.CARD).read_text()
-    assert run("models", "views", finished.folder, "--name", "turned", "--data", drawn_root) == 2
-    assert [path.name for path in no_models.iterdir()] == ["turned"]

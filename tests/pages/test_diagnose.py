@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -443,13 +444,18 @@ def test_the_choice_says_what_each_model_costs_and_brings(choice):
     assert second == "Accuracy 0.71 [0.66–0.75], n = 1,571; 2 networks, 1 MB"  # not loaded yet: no seconds
 
 
-def test_figures_of_a_part_of_the_members_say_so(several):
+def test_figures_of_a_part_of_the_members_say_so(several, monkeypatch):
     bundle = replace(registry.find("best", models=several), voters=(1, 1))
     said = choosing.phrase(bundle).replace("\N{NO-BREAK SPACE}", " ")
-    assert "n = 1,571, measured with 1 of its 2 members at a time; all together" in said
-    assert dict(facts.lines(bundle))["Measured"].startswith("Each photograph by 1 of its 2 members")
+    assert ("n = 1,571; each photograph was answered by 1 of its 2 members, those that had not learnt from it; "
+            "all together are likely to do better") in said
+    assert dict(facts.lines(bundle))["Measured"].startswith("Each photograph was answered by 1 of its 2 members")
     assert "each held out by some members" in dict(facts.lines(bundle))["Learnt from"]
-    assert "judged by 1 of its 2 members" in reliability.judged(bundle)
+    shown: list[str] = []
+    monkeypatch.setattr(reliability.st, "html", shown.append)
+    diagnosis = SimpleNamespace(top=lambda n: [SimpleNamespace(condition="acne")])
+    reliability.card(diagnosis, bundle, None)
+    assert "held out from training; each photograph was answered by 1 of its 2 members" in shown[0]
 
 
 def test_an_ensembles_maps_are_shown_together_or_one_by_one(choice):

@@ -14,9 +14,11 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from derm import registry
 from derm.jobs import status
 from derm.settings import PROJECT, settings
 from derm.ui import auth
+from tests.bundles import make_ensemble
 from tests.predictions import bundle, foreign, made_up
 from tests.runs import run
 
@@ -219,6 +221,16 @@ def test_without_any_model_it_says_how_to_get_one(folder: Path, monkeypatch: pyt
     assert not at.error
     assert any("no model yet" in info.value for info in at.info)
     assert "derm-headline" in html(upload(at, csv(foreign(made_up()))))
+
+
+def test_of_an_ensemble_that_was_judged_in_parts_it_is_said(own: Path) -> None:
+    members = [registry.find(name) for name in ("ours", "theirs")]
+    both = make_ensemble(own / "models" / "both", members)
+    shutil.copy(members[0].path("predictions.parquet"), both.folder)
+    both = registry.write(both.folder, both)
+    assert "members" not in said(opened(model="both"))
+    registry.write(both.folder, replace(both, voters=(1, 2)))
+    assert "answered by 1 to 2 of its 2 members" in said(opened(model="both"))
 
 
 def test_damaged_predictions_are_one_sentence(own: Path) -> None:

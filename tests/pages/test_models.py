@@ -170,8 +170,10 @@ def test_of_an_ensemble_that_was_judged_in_parts_it_is_said(folder: Path) -> Non
     assert "each photograph was answered by" not in said(opened("Compare", compared=["ours", "both"]))
     registry.write(both.folder, replace(both, voters=(1, 2)))
     at = opened("Compare", compared=["ours", "both"])
-    assert "Of both, each photograph was answered by 1 to 2 of its 2 members" in said(at)
-    assert "All together are likely to do better" in said(opened())
+    assert "Of both, also in the table below, each photograph was answered by 1 to 2 of its 2 members" in said(at)
+    listed = said(opened())
+    assert "Each photograph was answered by 1 to 2 of its 2 members" in listed
+    assert "all together are likely to do better" in listed
 
 
 def test_the_other_figures_are_drawn_too(folder: Path) -> None:

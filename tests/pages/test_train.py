@@ -352,6 +352,19 @@ def test_worse_on_dark_skin_is_said_before_it_reaches_a_clinician(folder: Path) 
     assert registry.find().name == "worse"
 
 
+def test_what_cannot_be_told_is_no_success(folder: Path) -> None:
+    bundle(folder / "models" / "ours", made_up())
+    finished(folder, "small", n=7)
+    at = opened("Results")
+    assert not at.success
+    assert "cannot be told" in at.warning[0].value
+    table = at.dataframe[0].value
+    assert set(table["This run"]) == {"too few"}
+    assert "too few" not in set(table["In use"])
+    assert set(table["Verdict"]) == {"Cannot be told"}
+    assert not button(at, "Promote").disabled
+
+
 def test_a_better_model_is_promoted_and_made_the_default(folder: Path) -> None:
     bundle(folder / "models" / "ours", made_up(dark=0.3))
     finished(folder, "better", dark=0.9)

@@ -66,7 +66,10 @@ def source(offer: Offer) -> Source:
 def opened(offer: Offer) -> Source | None:
     """The same on the page: what was guessed is told, what cannot be read is explained and can be mended."""
     if offer.bundle is not None:
-        return source(offer)
+        ours = source(offer)
+        for note in ours.notes:
+            st.caption(note)
+        return ours
     problem, found = "", None
     try:
         found = source(offer)

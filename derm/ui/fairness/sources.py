@@ -59,7 +59,7 @@ def source(offer: Offer, *, rename: Mapping[str, str], renormalise: bool) -> Sou
     """What is offered, read. Raises `DatasetError` that says what is wrong with it."""
     if offer.bundle is not None:
         stamp = offer.bundle.sha256["predictions.parquet"]
-        return _of_bundle(f"{offer.key} {stamp}", _bundle=offer.bundle)
+        return _of_bundle(f"{offer.key} {stamp} {offer.bundle.judges}", _bundle=offer.bundle)
     return _of_file(offer.key, offer.title, tuple(sorted(rename.items())), renormalise, _offer=offer)
 
 
@@ -83,7 +83,8 @@ def _of_bundle(stamp: str, *, _bundle: Bundle) -> Source:
     judged = table[table["split"] == "test"] if table["split"].eq("test").any() else table  # as its card
     return Source(key=_bundle.name, name=_bundle.name, version=_bundle.version, digest=_digest(stamp),
                   cases=cases(judged, partition3=_bundle.partition3),
-                  unlabelled=int(judged["condition"].isna().sum()), notes=(),
+                  unlabelled=int(judged["condition"].isna().sum()),
+                  notes=(f"For the figures, {_bundle.judges}.",) if _bundle.judges else (),
                   partition3={**PARTITION3, **_bundle.partition3})
 
 

@@ -19,8 +19,8 @@ from derm.ui.figures import Origin
 class Source:
     """One model's predictions. `key` stands in addresses and, with a hash of what was read, in caches as `digest`.
 
-    `version` is '' where the file does not say; `notes` are sentences on how it was read; `partition3` says which
-    conditions are benign, malignant or non-neoplastic.
+    `version` is '' where the file does not say; `notes` are sentences on how it was read or measured; `partition3`
+    says which conditions are benign, malignant or non-neoplastic.
     """
 
     key: str

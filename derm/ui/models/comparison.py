@@ -60,8 +60,7 @@ def _chart(chosen: Sequence[Bundle], measure: str) -> None:
     better = {"lower": "Lower is better."}.get(said.better, "")
     few = f"Too few photographs for a figure: {words.listed(least)}." if least else ""
     intervals = "Lines are 95\N{NO-BREAK SPACE}% intervals; each model on the photographs that it held out."
-    parts = [f"Of {one.name}, each photograph was answered by {one.judges}, those that had not learnt from it; "
-             "all together are likely to do better, also in the table below." for one in chosen if one.judges]
+    parts = [f"Of {one.name}, also in the table below, {one.judges}." for one in chosen if one.judges]
     st.caption(" ".join(filter(None, (intervals, better, plain(few), *map(plain, parts)))))
 
 

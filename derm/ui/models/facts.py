@@ -24,7 +24,8 @@ def kind(bundle: Bundle) -> str:
     if bundle.members:
         how = {"soft": "their probabilities averaged", "hard": "by majority"}.get(bundle.vote, bundle.vote)
         return f"An ensemble of {words.listed(bundle.members)}, {how}{_weights(bundle)}"
-    return f"One network ({bundle.backbone}, {bundle.input_size} pixels)"
+    mean = f", the weights of {words.listed(bundle.averaged)} averaged" if bundle.averaged else ""
+    return f"One network ({bundle.backbone}, {bundle.input_size} pixels{mean})"
 
 
 def lines(bundle: Bundle) -> list[tuple[str, str]]:
@@ -32,8 +33,7 @@ def lines(bundle: Bundle) -> list[tuple[str, str]]:
     found = [("What", kind(bundle)), ("Conditions", f"{len(bundle.classes)}"), ("Learnt from", _data(bundle)),
              ("Made", _when(bundle.created)), ("Size", f"{size(bundle) / 1e6:,.1f} MB")]
     if bundle.judges:
-        found.append(("Measured", f"Each photograph by {bundle.judges}, those that had not learnt from it. All "
-                                  "together are likely to do better than these figures say"))
+        found.append(("Measured", bundle.judges[0].upper() + bundle.judges[1:]))
     if bundle.metadata:
         read = words.listed([plain_name(name) for name in bundle.metadata])
         found.append(("Also reads", f"{read}, where known. Its figures are measured with what was recorded of the "

@@ -90,8 +90,9 @@ def _verdict(bundle: Bundle, default: Bundle | None) -> Verdict:
         st.error(f"**Worse for {_people(group)}.** {plain(said(measured[0].upper() + measured[1:]))}.",
                  icon=":material/warning:")
     if not found.worse:
-        (st.warning if found.is_refused else st.success)(
-            plain(said(found.reason)), icon=":material/warning:" if found.is_refused else ":material/check:")
+        is_clear = not found.is_refused and not found.too_few
+        (st.success if is_clear else st.warning)(
+            plain(said(found.reason)), icon=":material/check:" if is_clear else ":material/warning:")
     if found.differences:
         st.caption(f"Compared with {plain(found.default)}: {found.how}. A difference counts as shown where its 95 "
                    "% interval leaves out 0.")
@@ -109,15 +110,14 @@ def _compared(key: str, default_key: str, *, _bundle: Bundle, _default: Bundle |
 
 def _row(each: GroupDifference) -> dict[str, str]:
     n = scores.n(each.n) if each.n == each.n_default else f"{scores.n(each.n)} and {each.n_default:,}"
-    values = (each.value, each.candidate, each.default, each.low, each.high)
-    if any(value is None for value in values):
-        return {"Group": _group(each.group), "Measure": _measure(each), "This run": "too few", "In use": "too few",
-                "Difference": "", "95 % interval": "", "n": n, "Verdict": "Cannot be told"}
-    off, ours, theirs, low, high = (float(value or 0) for value in values)
-    verdict = "Worse" if high < 0 else "Better" if low > 0 else "No difference shown"
-    return {"Group": _group(each.group), "Measure": _measure(each), "This run": f"{ours:.2f}",
-            "In use": f"{theirs:.2f}", "Difference": _signed(off),
-            "95 % interval": f"{_signed(low)} to {_signed(high)}", "n": n, "Verdict": verdict}
+    ours, theirs = ("too few" if value is None else f"{value:.2f}" for value in (each.candidate, each.default))
+    off = interval = ""
+    verdict = "Cannot be told"
+    if each.value is not None and each.low is not None and each.high is not None:
+        off, interval = _signed(each.value), f"{_signed(each.low)} to {_signed(each.high)}"
+        verdict = "Worse" if each.high < 0 else "Better" if each.low > 0 else "No difference shown"
+    return {"Group": _group(each.group), "Measure": _measure(each), "This run": ours, "In use": theirs,
+            "Difference": off, "95 % interval": interval, "n": n, "Verdict": verdict}
 
 
 def _promotion(run: Run, bundle: Bundle, found: Verdict) -> None:
