@@ -71,14 +71,13 @@ def logs(
     """What a run said."""
     from derm import jobs
 
-    path = jobs.find(name, runs=settings().runs).folder / "log.txt"
-    place = path.stat().st_size if path.exists() else 0
-    for line in jobs.log_tail(name, runs=settings().runs, lines=lines):
-        say(line)
-    if follow:
-        for line in _followed(name, path, place):
+    if not follow:
+        for line in jobs.log_tail(name, runs=settings().runs, lines=lines):
             say(line)
-        say(_how(jobs.find(name, runs=settings().runs)))
+        return
+    for line in _followed(name, jobs.find(name, runs=settings().runs).folder / "log.txt", lines):
+        say(line)
+    say(_how(jobs.find(name, runs=settings().runs)))
 
 
 @app.command()
@@ -118,11 +117,11 @@ def record(run: jobs.Run) -> dict[str, Any]:
             "folder": str(run.folder)}
 
 
-def _followed(name: str, path: Path, place: int) -> Iterator[str]:
-    """Lines of the log after byte `place` as they are written, until the run has ended."""
+def _followed(name: str, path: Path, lines: int) -> Iterator[str]:
+    """The last `lines` lines of the log, then others once each is written whole, until the run has ended."""
     from derm import jobs
 
-    rest = b""
+    place, rest, first = 0, b"", -lines
     while True:
         is_live = jobs.find(name, runs=path.parent.parent).is_live
         if path.exists():
@@ -130,7 +129,10 @@ def _followed(name: str, path: Path, place: int) -> Iterator[str]:
                 file.seek(place)
                 *whole, rest = (rest + file.read()).split(b"\n")
                 place = file.tell()
-            yield from (line.decode("utf-8", "replace") for line in whole)
+            if rest and not is_live:
+                whole.append(rest)
+            yield from (line.decode("utf-8", "replace") for line in whole[first:])
+            first = 0
         if not is_live:
             return
         time.sleep(_EVERY)

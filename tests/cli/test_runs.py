@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from derm import cli, jobs
+from derm.cli import runs as commands
 from tests.jobs import conftest as made
 from tests.jobs.conftest import attempts, kill, until
 
@@ -90,31 +91,31 @@ def test_a_killed_run_is_shown_as_lost(runs, settings_file, capsys):
     assert capsys.readouterr().out.startswith("one: lost")
 
 
-def test_logs_are_followed_to_the_end(runs, settings_file, capsys):
+def test_logs_are_followed_to_the_end(runs, settings_file, capsys, monkeypatch):
     derm("train", settings_file, "--detach", "--run", runs / "one")
     log = runs / "one" / "log.txt"
     until(lambda: attempts(runs / "one"))
-    log.write_text("first\n")
+    log.write_text("first\nsec")
+    written = iter(("ond\nthi", "rd\nla", "st"))
 
-    def later() -> None:
-        until(lambda: followed.is_set())
-        for text in ("sec", "ond\nthi", "rd\n"):
+    def write_on(_: float) -> None:
+        if text := next(written, ""):
             with log.open("a") as file:
                 file.write(text)
-        jobs.stop("one", runs=runs)
+        else:
+            jobs.stop("one", runs=runs)
+            jobs.wait_stopped("one", runs=runs)
 
-    followed = threading.Event()
-    writer = threading.Thread(target=later)
-    writer.start()
+    monkeypatch.setattr(commands, "time", SimpleNamespace(sleep=write_on))
     capsys.readouterr()
-    followed.set()
     assert derm("runs", "logs", "-f", "one") == 0
-    writer.join()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:3] == ["first", "second", "third"]
+    assert lines[:4] == ["first", "second", "third", "last"]
     assert lines[-1].startswith("one: stopped.")
+    assert derm("runs", "logs", "-f", "one", "-n", 1) == 0
+    assert capsys.readouterr().out.splitlines() == ["last", lines[-1]]
     assert derm("runs", "logs", "one", "-n", 1) == 0
-    assert capsys.readouterr().out == "third\n"
+    assert capsys.readouterr().out == "last\n"
 
 
 @pytest.mark.parametrize(("arguments", "named"), [
