@@ -25,7 +25,7 @@ from derm.fairness.figure import TOO_FEW, tails
 from derm.registry import Bundle
 from derm.schema import FST_GROUPS
 
-METRICS = ("accuracy", "macro_f1")
+METRICS = ("accuracy", "macro_f1", "malignant_sensitivity")
 _PREDICTIONS = "predictions.parquet"
 _TELLING = 6  # fewer answers that differ cannot be told from chance: no sign test of them reaches 5 %
 _MOST = 0.5  # of one model's photographs that both must have held out to be compared photograph by photograph
@@ -35,7 +35,7 @@ _MOST = 0.5  # of one model's photographs that both must have held out to be com
 class GroupDifference:
     """The candidate's value minus the default's in `metric` on a skin-type group (or "all"), with its interval;
     None where there are too few, of either model for what takes both. `n` and `n_default` are the photographs of
-    each, the same ones if paired."""
+    each that it is measured on, the same ones if paired."""
 
     group: str
     metric: str
@@ -57,7 +57,7 @@ class GroupDifference:
         where = f"{_called(self.metric)} on {_people(self.group)}"
         n = f"n = {self.n:,}" if self.n == self.n_default else f"n = {self.n:,} and {self.n_default:,}"
         if self.value is None or self.low is None or self.high is None:
-            return f"{where}: too few photographs to compare ({n})"
+            return f"{where}: too few to compare ({n})"
         return (f"{where} {self.candidate:.2f} against {self.default:.2f}: difference {self.value:+.2f} "
                 f"[{self.low:+.2f} to {self.high:+.2f}], {n}")
 
@@ -83,8 +83,18 @@ class Verdict:
     @property
     def too_few(self) -> tuple[str, ...]:
         """Skin-type groups of which too few were held out to tell; no reason to refuse, but to be said."""
-        return tuple(dict.fromkeys(each.group for each in self.differences
-                                   if each.group in FST_GROUPS and each.value is None))
+        return self._untold(METRICS[0])
+
+    @property
+    def too_few_malignant(self) -> tuple[str, ...]:
+        """Further groups with too few malignant cases held out to tell whether more of them are missed."""
+        return tuple(name for name in self._untold("malignant_sensitivity") if name not in self.too_few)
+
+    @property
+    def untold(self) -> str:
+        """What could not be told for want of photographs, in sentences; '' where all was."""
+        return " ".join(f"Too few {what} to tell for {_listed(names)}." for what, names in (
+            ("photographs", self.too_few), ("malignant cases", self.too_few_malignant)) if names)
 
     @property
     def is_refused(self) -> bool:
@@ -96,7 +106,7 @@ class Verdict:
         """Why it is refused, or why not, with what could not be told."""
         if self.obstacle:
             return self.obstacle
-        few = f" Too few photographs to tell for {_listed(self.too_few)}." if self.too_few else ""
+        few = f" {self.untold}" if self.untold else ""
         if self.worse:
             found = "; ".join(map(str, self.worse))
             return f"{self.candidate} does worse than {self.default}: {found} ({self.how}).{few}"
@@ -106,6 +116,11 @@ class Verdict:
         return (f"No skin-type group is shown to be served worse by {self.candidate} than by {self.default} "
                 f"({self.how}).{few}")
 
+    def _untold(self, metric: str) -> tuple[str, ...]:
+        """The skin-type groups in which there was too little to compare `metric`."""
+        return tuple(each.group for each in self.differences
+                     if each.group in FST_GROUPS and each.metric == metric and each.value is None)
+
     @property
     def how(self) -> str:
         """How the two were compared, a phrase."""
@@ -114,8 +129,8 @@ class Verdict:
 
 
 def compare(candidate: Bundle, default: Bundle | None) -> Verdict:
-    """The candidate against the default model, in accuracy and macro F1 of all photographs and of each skin-type
-    group, with intervals of 95 %.
+    """The candidate against the default model, in accuracy, macro F1 and, where some conditions are malignant,
+    sensitivity for these, of all photographs and of each skin-type group, with intervals of 95 %.
 
     Photograph by photograph on those that both held out, if these are most of what one of them did; else as two
     independent samples. """
@@ -208,26 +223,24 @@ def _held_out(bundle: Bundle) -> pd.DataFrame:
     table = table[table["condition"].notna() & (table["split"] != "train").fillna(True)]
     if table.empty:
         raise DatasetError(f"{bundle.name}: its {_PREDICTIONS} holds no photograph whose condition is known.")
-    return table.reset_index(drop=True)
+    return table.assign(partition3=table["condition"].map(bundle.partition3)).reset_index(drop=True)
 
 
 def _paired(ours: pd.DataFrame, theirs: pd.DataFrame, shared: set[str]) -> Iterator[GroupDifference]:
     """Photograph by photograph. Raises `DatasetError` if the two files differ in what a photograph shows."""
     ours, theirs = (table[table["image_id"].isin(shared)].sort_values("image_id", ignore_index=True)
                     for table in (ours, theirs))
-    accuracy = {each.group: each for each in paired.changes(ours, theirs, by="fst3", metrics=["accuracy"])}
     a, b = to_cases(ours), to_cases(theirs)
+    metrics = _metrics(a, b)
+    shares = paired.changes(ours, theirs, by="fst3", metrics=[name for name in metrics if name != "macro_f1"])
     assigned = groups.assign(a.table, "fst3")
     for group in (groups.ALL, *FST_GROUPS):
         mine = np.full(len(a), True) if group == groups.ALL else (assigned == group).to_numpy()
-        n, found = int(mine.sum()), accuracy[group]
-        if n < TOO_FEW:
-            yield from (GroupDifference(group, metric, n, n, *[None] * 5) for metric in METRICS)
-            continue
-        before, after = a.where(mine), b.where(mine)
-        yield GroupDifference(group, "accuracy", n, n, float((after.truth == after.predicted).mean()), float(
-            (before.truth == before.predicted).mean()), found.value, found.low, found.high)
-        yield GroupDifference(group, "macro_f1", n, n, *_macro_f1(before, after))
+        accuracy, *malignant = (GroupDifference(group, each.metric, each.n, each.n, each.theirs, each.ours,
+                                                each.value, each.low, each.high)
+                                for each in shares if each.group == group)
+        f1 = [None] * 5 if accuracy.value is None else _macro_f1(a.where(mine), b.where(mine))
+        yield from (accuracy, GroupDifference(group, "macro_f1", accuracy.n, accuracy.n, *f1), *malignant)
 
 
 def _macro_f1(a: Cases, b: Cases, *, n_boot: int = 2000,
@@ -265,14 +278,15 @@ def _macro_f1(a: Cases, b: Cases, *, n_boot: int = 2000,
 
 def _apart(ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[GroupDifference]:
     """Of two independent samples."""
+    both = [to_cases(table) for table in (ours, theirs)]
+    metrics = _metrics(*both)
     found = []
-    for seed, table in enumerate((ours, theirs)):  # other seeds: the replicates must not go together
-        cases = to_cases(table)
+    for seed, cases in enumerate(both):  # other seeds: the replicates must not go together
         assigned = groups.assign(cases.table, "fst3")
-        found.append({groups.ALL: measures.samples(cases, measures=METRICS, seed=seed),
-                      **measures.by_group(cases, assigned, measures=METRICS, seed=(seed, 1))})
+        found.append({groups.ALL: measures.samples(cases, measures=metrics, seed=seed),
+                      **measures.by_group(cases, assigned, measures=metrics, seed=(seed, 1))})
     for group in (groups.ALL, *FST_GROUPS):
-        for metric in METRICS:
+        for metric in metrics:
             one, other = (each.get(group, {}).get(metric) for each in found)
             n_default, n = (0 if each is None else each.n for each in (one, other))
             default, candidate = (None if each is None or each.n < TOO_FEW else each.value
@@ -281,6 +295,12 @@ def _apart(ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[GroupDifference
                                 if one is not None and other is not None and min(n, n_default) >= TOO_FEW else
                                 (None, None, None))
             yield GroupDifference(group, metric, n, n_default, candidate, default, value, low, high)
+
+
+def _metrics(*both: Cases) -> tuple[str, ...]:
+    """What is compared: METRICS, without the sensitivity for malignant cases where one model knows of none."""
+    known = all(cases.malignant is not None and cases.malignant.any() for cases in both)
+    return METRICS if known else METRICS[:-1]
 
 
 def _called(metric: str) -> str:

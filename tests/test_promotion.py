@@ -3,6 +3,7 @@ said."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.metrics import f1_score
 from derm import promotion, registry
 from derm.errors import ModelError
 from derm.registry import Bundle
-from tests.predictions import bundle, made_up
+from tests.predictions import CLASSES, bundle, made_up
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,59 @@ def test_macro_f1_of_both_is_that_of_scikit_learn(models: Path, tmp_path: Path) 
             said = mine[[name for name in mine if name.startswith("p:")]].idxmax(axis=1).str.removeprefix("p:")
             assert value == pytest.approx(f1_score(mine["condition"], said, average="macro"))
             assert each.n == len(mine)
+
+
+def missing(table: pd.DataFrame, *, dark: bool = True) -> pd.DataFrame:
+    """A model that takes melanomas for acne, on FST V-VI or elsewhere, and as many other errors for the truth."""
+    table, columns = table.copy(), [name for name in table if name.startswith("p:")]
+    said = table[columns].idxmax(axis=1).str.removeprefix("p:")
+    here = table["fst"].isin((5, 6)) == dark
+    missed = table.index[here & (table["condition"] == "melanoma") & (said == "melanoma")]
+    mended = table.index[here & (table["condition"] == "acne") & (said != "acne")][:len(missed)]
+    for rows, name in ((missed[:len(mended)], "p:acne"), (mended, "p:acne")):
+        top = table.loc[rows, columns].max(axis=1)
+        table.loc[rows, columns] = ((1 - top) / (len(columns) - 1)).to_numpy()[:, None].repeat(len(columns), 1)
+        table.loc[rows, name] = top
+    return table
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_more_malignant_cases_missed_on_dark_skin_are_found_where_the_accuracy_is_the_same(
+        models: Path, tmp_path: Path, others: bool) -> None:
+    table = missing(made_up(1600, dark=0.7))
+    ours = bundle(tmp_path / "ours", made_up(1600, dark=0.7))
+    found = promotion.compare(bundle(tmp_path / "run", otherwise(table) if others else table), ours)
+    both = {(each.group, each.metric): each for each in found.differences}
+    assert both["V-VI", "accuracy"].value == pytest.approx(0)
+    worst = both["V-VI", "malignant_sensitivity"]
+    for value, one in ((worst.candidate, table), (worst.default, made_up(1600, dark=0.7))):
+        mine = one[one["fst"].isin((5, 6)) & (one["condition"] == "melanoma")]
+        said = mine[[name for name in mine if name.startswith("p:")]].idxmax(axis=1)
+        assert value == pytest.approx((said == "p:melanoma").mean())
+        assert worst.n == len(mine)
+    assert worst in found.worse
+    assert found.is_refused
+    assert "sensitivity, malignant on skin types V-VI" in found.reason
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_where_no_condition_is_malignant_nothing_is_said_of_such(tmp_path: Path, others: bool) -> None:
+    ours, run = (replace(bundle(tmp_path / name, table), partition3=dict.fromkeys(CLASSES, "benign"))
+                 for name, table in (("ours", made_up()), ("run", otherwise(made_up()) if others else made_up())))
+    found = promotion.compare(run, ours)
+    assert {each.metric for each in found.differences} == {"accuracy", "macro_f1"}
+    assert "malignant" not in found.reason
+
+
+def test_too_few_malignant_cases_are_said_and_no_reason_to_refuse(tmp_path: Path) -> None:
+    table = made_up(400)
+    dark = table["fst"].isin((5, 6)).fillna(False) & (table["condition"] == "melanoma")
+    few = table.drop(index=table.index[dark][5:]).reset_index(drop=True)
+    found = promotion.compare(bundle(tmp_path / "run", few), bundle(tmp_path / "ours", few))
+    assert not found.too_few
+    assert found.too_few_malignant == ("V-VI",)
+    assert not found.is_refused
+    assert "Too few malignant cases to tell for skin types V-VI." in found.reason
 
 
 def test_the_order_of_the_rows_and_more_photographs_of_one_do_not_matter(models: Path, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ _EACH: dict[str, Callable[[Answers], np.ndarray | None]] = {
 @dataclass(frozen=True)
 class Change:
     """The other model's value minus ours in `metric`, on the `n` photographs of `group` that it is measured on in
-    both; the difference and its interval are None where n is below TOO_FEW."""
+    both; the difference, its interval and both values are None where n is below TOO_FEW."""
 
     group: str
     metric: str
@@ -45,6 +45,8 @@ class Change:
     value: float | None
     low: float | None
     high: float | None
+    ours: float | None
+    theirs: float | None
 
 
 def changes(ours: pd.DataFrame, theirs: pd.DataFrame, *, by: str | Sequence[str] = "fst3",
@@ -98,10 +100,10 @@ def _change(group: str, metric: str, a: Answers, b: Answers, level: float) -> Ch
     if before is None or after is None:
         return None
     if len(before) < TOO_FEW:
-        return Change(group, metric, len(before), None, None, None)
+        return Change(group, metric, len(before), *[None] * 5)
     off = after.astype(np.float64) - before
-    return Change(group, metric, len(off), float(off.mean()),
-                  *_interval(off, a.where(on).repeated, proportion=MEASURES[metric].proportion, level=level))
+    low, high = _interval(off, a.where(on).repeated, proportion=MEASURES[metric].proportion, level=level)
+    return Change(group, metric, len(off), float(off.mean()), low, high, float(before.mean()), float(after.mean()))
 
 
 def _interval(off: np.ndarray, clusters: np.ndarray | None, *, proportion: bool,

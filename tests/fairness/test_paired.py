@@ -83,7 +83,7 @@ def test_only_common_labelled_answered_photographs_count():
 
 def test_a_small_group_has_a_count_and_no_difference():
     change = of(changes(table(np.ones(30, dtype=bool)), table(np.ones(30, dtype=bool))), "V-VI", "accuracy")
-    assert change == Change("V-VI", "accuracy", 15, None, None, None)
+    assert change == Change("V-VI", "accuracy", 15, *[None] * 5)
 
 
 def test_what_the_other_file_cannot_say_is_left_out():

@@ -86,23 +86,27 @@ def _compared(key: str, *, _other: Bundle, _first: Bundle) -> Verdict:
 
 def table(verdict: Verdict) -> str:
     """A row a group: n and the difference in each measure with its interval, HTML."""
-    groups = list(dict.fromkeys(each.group for each in verdict.differences))
-    by = {(each.group, each.metric): each for each in verdict.differences}
-    head = "".join(f"<th>{escape(MEASURES[metric].label)}</th>" for metric in promotion.METRICS)
+    by: dict[str, list[GroupDifference]] = {}
+    for each in verdict.differences:
+        by.setdefault(each.group, []).append(each)
+    head = "".join(f"<th>{escape(MEASURES[each.metric].label)}</th>" for each in next(iter(by.values()), []))
     rows = "".join(
-        f"<tr><th>{escape(_group(group))}</th><td>{_n(by[group, promotion.METRICS[0]])}</td>"
-        + "".join(_cell(by[group, metric]) for metric in promotion.METRICS) + "</tr>" for group in groups)
+        f"<tr><th>{escape(_group(group))}</th><td>{_n(first)}</td>"
+        + "".join(_cell(each, first) for each in (first, *others)) + "</tr>"
+        for group, (first, *others) in by.items())
     return (f'<div class="derm-scroll"><table class="derm-differences"><thead><tr>'
             f"<th>Skin types</th><th>n</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>")
 
 
-def _cell(each: GroupDifference) -> str:
+def _cell(each: GroupDifference, first: GroupDifference) -> str:
+    """With its own n, if that is not the one of the row, which is that of the `first`."""
+    n = "" if _n(each) == _n(first) else f" <span>n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{_n(each)}</span>"
     if each.value is None or each.low is None or each.high is None:
-        return "<td>too few</td>"
+        return f"<td>too few{n}</td>"
     scale, digits, unit = (100, 1, "\N{NO-BREAK SPACE}points") if MEASURES[each.metric].proportion else (1, 2, "")
     value, low, high = (_signed(scale * number, digits) for number in (each.value, each.low, each.high))
     mark = ' class="derm-worse"' if each.high < 0 else ' class="derm-better"' if each.low > 0 else ""
-    return f"<td{mark}>{value}{unit} <span>{low} to {high}</span></td>"
+    return f"<td{mark}>{value}{unit} <span>{low} to {high}</span>{n}</td>"
 
 
 def _signed(number: float, digits: int) -> str:

@@ -90,7 +90,7 @@ def _verdict(bundle: Bundle, default: Bundle | None) -> Verdict:
         st.error(f"**Worse for {_people(group)}.** {plain(said(measured[0].upper() + measured[1:]))}.",
                  icon=":material/warning:")
     if not found.worse:
-        is_clear = not found.is_refused and not found.too_few
+        is_clear = not found.is_refused and not found.untold
         (st.success if is_clear else st.warning)(
             plain(said(found.reason)), icon=":material/check:" if is_clear else ":material/warning:")
     if found.differences:
@@ -98,8 +98,8 @@ def _verdict(bundle: Bundle, default: Bundle | None) -> Verdict:
                    "% interval leaves out 0.")
         st.dataframe(pd.DataFrame([_row(each) for each in found.differences]), hide_index=True, width="stretch",
                      column_config={"Group": st.column_config.TextColumn(pinned=True)})
-        if found.too_few and found.worse:
-            st.caption(f"Too few photographs to tell for {_people(*found.too_few)}.")
+        if found.untold and found.worse:
+            st.caption(plain(said(found.untold)))
     return found
 
 
