@@ -41,8 +41,9 @@ class Bundle:
     were. `voters` are the fewest and the most members that answered a photograph which the figures are of, where
     some had learnt from each; empty: all of them did. `metadata` is how values beside the photograph reach the
     network (`derm.nn.metadata`). `averaged` names the networks whose weights' mean its own are; empty: they are as
-    they were learnt. `override` is why it became a model although a skin-type group does worse than
-    with the default.
+    they were learnt. `known_cases` is the share of the answer that the known cases of its reference.npz have
+    (`derm.support.vote`), of an ensemble the mean over its members. `override` is why it became a model although a
+    skin-type group does worse than with the default.
     """
 
     folder: Path
@@ -79,6 +80,7 @@ class Bundle:
     voters: tuple[int, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     averaged: tuple[str, ...] = ()
+    known_cases: float = 0.0
     override: str = ""
 
     def path(self, name: str) -> Path:
@@ -116,6 +118,10 @@ def _is_whole(value: object) -> bool:
 
 def _is_positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
 
 
 def _is_labels(value: object) -> bool:
@@ -204,6 +210,7 @@ RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "voters": (_is_range, "none, or the fewest and the most, whole numbers above 0"),
     "member_sha256": (_is_table(_is_hash), "a table of SHA-256s"),
     "metadata": (_is_table(_is_column), "a table of columns, each a number, an answer or a category"),
+    "known_cases": (_is_share, "a share from 0 to below 1"),
     "temperature": (_is_positive, "a number above 0"),
     "figures": (_is_table(_is_figure), "a table of figures, each with value, low, high and n"),
     "sha256": (_is_hashes, f"a SHA-256 for any of {', '.join((*FILES, *LISTS))}"),

@@ -79,10 +79,12 @@ def _answer(bundle: Bundle) -> str:
         return "the mean of what its members say, each by its weight"
     views = [name for name, looked_at in (("its mirror image", bundle.mirror), ("its quarter turns", bundle.turns))
              if looked_at]
-    if not views:
-        return "from the photograph as it is"
     both = ", those of the mirror image too" if len(views) == 2 else ""
-    return f"the mean over the photograph and {views[-1]}{both}"
+    seen = f"the mean over the photograph and {views[-1]}{both}" if views else "from the photograph as it is"
+    if not bundle.known_cases:
+        return seen
+    return (f"{seen}; {bundle.known_cases:.0%} of it is the vote of the training photographs, each for its own "
+            "condition, weighted by how alike its features are")
 
 
 def _members(bundle: Bundle, *, chosen: bool) -> list[str]:

@@ -66,7 +66,8 @@ def _onnx(bundle: Bundle) -> bytes:
     properties = {
         "name": bundle.name, "version": bundle.version, "classes": json.dumps(bundle.classes),
         "temperature": repr(bundle.temperature), "mirror": json.dumps(bundle.mirror),
-        "turns": json.dumps(bundle.turns), "metadata": json.dumps(dict(bundle.metadata)),
+        "turns": json.dumps(bundle.turns), "known_cases": repr(bundle.known_cases),
+        "metadata": json.dumps(dict(bundle.metadata)),
         "licence": bundle.licence, "intended_use": bundle.intended_use}
     with TemporaryDirectory(prefix="derm-") as place:
         target = Path(place) / "network.onnx"

@@ -1,5 +1,5 @@
-"""How near a photograph is to those a model learnt from: known cases like it, and whether it is like any. Pure
-arrays: knows neither networks nor files.
+"""How near a photograph is to those a model learnt from: known cases like it, what they say it is, and whether it
+is like any. Pure arrays: knows neither networks nor files.
 
 A photograph is seen in two views. `deep`, the network's last features as they are, tells which known cases are
 alike for the model. `middle`, features of about twice the resolution scaled to unit length, tells what kind of
@@ -10,11 +10,16 @@ alone; there it misses documents and screenshots, as the other view alone misses
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-DEEP_AXES, MIDDLE_AXES, POINT_AXES = 128, 96, 64
+DEEP_AXES, MIDDLE_AXES = 128, 96
+WIDTH = 0.03  # of cosine similarity: a known case so much less alike than the most alike has 1/e of its say
+_STEPS = 127  # on each side of 0, in which points are kept
+_PART = 256  # photographs whose likeness to all known cases is in memory at once
 DECLINED = 0.03  # share of held-out photographs of skin that may be taken for something else
 
 
@@ -30,8 +35,9 @@ class Space:
 class Reference:
     """What is kept of n training photographs: the spaces of both views, what their residuals are divided by
     (`widths` float64 [2]) and the distance above which a photograph is unlike them (`limit`); `points` float32
-    [n, k], where each photograph is along the first k axes of the `deep` space; and what to show of each:
-    `image_ids`, `conditions`, relative `paths` (text), `fst` int8 (1-6, -1 for not recorded), `sizes` in bytes.
+    [n, k], where each photograph is along the first k axes of the `deep` space (all but in files of an earlier
+    version); and what to show of each: `image_ids`, `conditions`, relative `paths` (text), `fst` int8 (1-6, -1 for
+    not recorded), `sizes` in bytes.
     """
 
     deep: Space
@@ -45,6 +51,12 @@ class Reference:
     paths: np.ndarray
     sizes: np.ndarray
 
+    @cached_property
+    def directions(self) -> np.ndarray:
+        """Their deep features as far as the points tell, each scaled to length 1; float32 [n, C]."""
+        axes = self.deep.axes[:self.points.shape[1]]
+        return _unit(self.deep.centre + self.points @ axes).astype(np.float32)
+
 
 def spaces(deep: np.ndarray, middle: np.ndarray) -> tuple[Space, Space]:
     """The spaces that training photographs span in both views, features [n, C] and [n, C']."""
@@ -52,8 +64,8 @@ def spaces(deep: np.ndarray, middle: np.ndarray) -> tuple[Space, Space]:
 
 
 def points(space: Space, deep: np.ndarray) -> np.ndarray:
-    """Where photographs are in the deep space, along its first axes, float64 [n, k]."""
-    return (np.asarray(deep, dtype=np.float64) - space.centre) @ space.axes[:POINT_AXES].T
+    """Where photographs are in the deep space, along its axes, float64 [n, d]."""
+    return (np.asarray(deep, dtype=np.float64) - space.centre) @ space.axes.T
 
 
 def residuals(deep_space: Space, middle_space: Space, deep: np.ndarray, middle: np.ndarray) -> np.ndarray:
@@ -91,14 +103,40 @@ def unlike_out_of_fold(distances: np.ndarray, clusters: np.ndarray, *, folds: in
 
 
 def nearest(reference: Reference, deep: np.ndarray, *, count: int = 4) -> np.ndarray:
-    """Rows of the nearest training photographs to one photograph's `deep` features [C], nearest first."""
-    apart = np.linalg.norm(reference.points - points(reference.deep, deep[None]), axis=1)
-    return np.argsort(apart, kind="stable")[:count]
+    """Rows of the known cases most like one photograph of `deep` features [C], the most alike first: by the cosine
+    of the angle between the features."""
+    return np.argsort(-_likeness(reference, deep[None])[0], kind="stable")[:count]
+
+
+def vote(reference: Reference, deep: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """What the known cases say of photographs of `deep` features [N, C]: float64 [N, classes], rows sum to 1.
+
+    Each case speaks for its own condition, with exp(likeness / WIDTH), the kernel estimate of Nadaraya and Watson
+    (1964); that such a vote mends a network's answer is shown of text by Khandelwal et al. (2020, kNN-LM).
+    """
+    speaks_for = (reference.conditions[:, None] == np.array(classes, dtype=object)).astype(np.float64)
+    said = [np.zeros((0, len(classes)))]
+    for i in range(0, len(deep), _PART):
+        alike = _likeness(reference, deep[i:i + _PART])
+        loud = np.exp((alike - alike.max(axis=1, keepdims=True)) / WIDTH) @ speaks_for
+        said.append(loud / loud.sum(axis=1, keepdims=True))
+    return np.concatenate(said)
+
+
+def stepped(values: np.ndarray) -> tuple[np.ndarray, float]:
+    """Points as int8 and the step between two of them: what is kept of them takes half the room."""
+    step = float(np.abs(values).max(initial=0)) / _STEPS or 1.0
+    return np.round(np.asarray(values, dtype=np.float64) / step).astype(np.int8), step
 
 
 def rounded(values: np.ndarray) -> np.ndarray:
     """float32 as precise as float16, in which they are kept: what is measured now is what a reader measures."""
     return np.asarray(values, dtype=np.float16).astype(np.float32)
+
+
+def _likeness(reference: Reference, deep: np.ndarray) -> np.ndarray:
+    """The cosine of the angle between photographs' features [N, C] and each known case's, float64 [N, n]."""
+    return np.asarray(_unit(deep).astype(np.float32) @ reference.directions.T, dtype=np.float64)
 
 
 def _unit(features: np.ndarray) -> np.ndarray:

@@ -95,7 +95,7 @@ def one(reading: Reading, bundle: Bundle, skin: SkinType | None) -> None:
         numbers(reading.diagnosis, bundle, skin)
     with right:
         heatmaps.panel(reading, reading.diagnosis, bundle, skin)
-        reliability.similar(reading.diagnosis)
+        reliability.similar(reading.diagnosis, bundle)
 
 
 def answered(reading: Reading, diagnosis: Diagnosis, bundle: Bundle, skin: SkinType | None) -> bool:

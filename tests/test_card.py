@@ -142,6 +142,11 @@ def test_an_older_bundle_has_no_such_section() -> None:
     assert "point of care" not in markdown()
 
 
+def test_what_known_cases_say_is_told() -> None:
+    text = markdown(known_cases=0.4)
+    assert "the photograph as it is; 40% of it is the vote of the training photographs" in text
+
+
 @pytest.mark.parametrize(("views", "words"), [
     ({}, "from the photograph as it is"), ({"mirror": True}, "the photograph and its mirror image |"),
     ({"turns": True}, "the photograph and its quarter turns |"),

@@ -172,10 +172,10 @@ def test_only_photographs_that_every_member_held_out_are_judged(tmp_path):
 
 def test_a_few_that_all_held_out_are_not_what_it_is_judged_by(tmp_path):
     names = [f"p{i}" for i in range(2 * N)]
-    member(tmp_path, "a", recorded(names=names[:N]), averaged=("one", "two"))
+    member(tmp_path, "a", recorded(names=names[:N]), averaged=("one", "two"), known_cases=0.4)
     member(tmp_path, "b", recorded(names=names[N - 20:2 * N - 20], seed=1))
     made = ensembles.make(["a", "b"], name="both", models=tmp_path)
-    assert (made.voters, made.averaged) == ((1, 2), ())
+    assert (made.voters, made.averaged, made.known_cases) == ((1, 2), (), 0.2)
     assert made.figures["accuracy"]["n"] == 2 * N - 20
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,31 @@ def test_the_limit_of_cases_not_seen_declines_about_as_many():
 def test_nearest_first(reference):
     deep, _ = views(400, seed=0)
     found = support.nearest(reference, deep[7], count=5)
-    apart = np.linalg.norm(reference.points - reference.points[7], axis=1)
+    alike = deep @ deep[7] / np.linalg.norm(deep, axis=1)
     assert found[0] == 7
-    assert found.tolist() == np.argsort(apart)[:5].tolist()
+    assert found.tolist() == np.argsort(-alike)[:5].tolist()
+
+
+def test_each_known_case_speaks_for_its_condition_the_more_the_more_alike(reference):
+    classes = ("acne", "eczema", "melanoma")
+    said = np.array([classes[i % 2] for i in range(400)], dtype=object)
+    known = replace(reference, conditions=said)
+    deep, _ = views(600, seed=5)
+    found = support.vote(known, deep, classes)
+    unit = deep / np.linalg.norm(deep, axis=1, keepdims=True)
+    weights = np.exp(unit @ known.directions.T / support.WIDTH)
+    expected = np.stack([weights[:, said == name].sum(axis=1) for name in classes], axis=1)
+    np.testing.assert_allclose(found, expected / weights.sum(axis=1, keepdims=True), atol=1e-4)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert not found[:, 2].any()
+    np.testing.assert_allclose(support.vote(known, deep[:1], classes), found[:1], atol=1e-6)
+    assert support.vote(known, deep[:0], classes).shape == (0, 3)
+
+
+def test_what_is_kept_of_points_is_hardly_less(reference):
+    steps, step = support.stepped(reference.points)
+    assert steps.dtype == np.int8
+    np.testing.assert_allclose(steps * step, reference.points, atol=step / 2 + 1e-9)
+    kept = replace(reference, points=steps * step)
+    assert (kept.directions * reference.directions).sum(axis=1).min() > 0.999
+    assert support.stepped(np.zeros((2, 3)))[1] > 0

@@ -122,10 +122,13 @@ def views(
     to: Annotated[str, typer.Option("--name", help="What to call the new model.")],
     mirror: Annotated[bool, typer.Option(help="Look at the mirror image too.")] = True,
     turns: Annotated[bool, typer.Option(help="Look at the quarter turns too.")] = True,
+    known_cases: Annotated[float | None, typer.Option(
+        min=0, max=0.9, help="The share of the answer that known cases like it have (default: as it is).")] = None,
     data: Annotated[Path | None, typer.Option(help="The data it was trained on (default: DERM_DATA).")] = None,
     override: Override = "",
 ) -> None:
-    """Make a model of one whose network answers as the mean over other views of a photograph.
+    """Make a model of one whose network answers as the mean over other views of a photograph, or with a say of the
+    training photographs most like it.
 
     It is calibrated and measured anew on the photographs it held out. Reads every photograph once, which takes
     minutes; no training.
@@ -134,8 +137,9 @@ def views(
     from derm.nn import remake
 
     bundle = find_bundle(name)
-    _made(to, lambda folder: remake.with_views(bundle, folder, mirror=mirror, turns=turns, data=data),
-          override=override)
+    share = bundle.known_cases if known_cases is None else known_cases
+    _made(to, lambda folder: remake.answering(bundle, folder, mirror=mirror, turns=turns, known_cases=share,
+                                              data=data), override=override)
 
 
 @app.command()

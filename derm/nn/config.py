@@ -89,6 +89,7 @@ class TrainConfig:
     # answering
     mirror: bool = True  # the mean over the photograph and its mirror image
     turns: bool = False  # ... and over its quarter turns
+    known_cases: float = _number(0.0, 0, 0.9)  # the share of the answer that known cases like it have
     answer_size: int = _number(0, 0, 1024)  # the finished network's input; 0: image_size
     # device
     gpus: int = _number(1, 0, 64)  # 0: all there are

@@ -13,7 +13,7 @@ from PIL import Image
 from derm import ensembles, images, registry
 from derm.nn import reference
 from derm.nn.model import Model
-from derm.nn.predict import HEAT_MAPS, Predictor, Seen, pooled
+from derm.nn.predict import HEAT_MAPS, Predictor, Seen
 from derm.registry import Bundle
 from derm.schema import Diagnosis
 
@@ -81,7 +81,7 @@ class Ensemble(Model):
                           (time.perf_counter() - began) / count, self.bundle.partition3, members=each)
         if self.known is None:
             return found
-        return reference.placed(found, self.known, pooled(seen[0].features[None])[0], seen[0].middle)
+        return reference.placed(found, self.known, seen[0])
 
 
 def _resized(batch: np.ndarray, size: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from derm.nn import config as configs
 from derm.nn import material as materials
 from derm.nn.config import TrainConfig
 from derm.nn.material import Material, Part
-from derm.nn.predict import Predictor
+from derm.nn.predict import Evidence, Predictor
 
 INTENDED_USE = ("Research and teaching: a differential to discuss, with its measured reliability by skin type. "
                 "Not a medical device; not for deciding on anybody's care.")
@@ -76,23 +77,32 @@ def save(network: keras.Model, path: Path) -> None:
 
 def calibrated(predictor: Predictor, material: Material) -> registry.Bundle:
     """Find the temperature on validation and write what comes of it; the network and its config are there."""
-    found = {name: predictor.logits(part.pixels, part.rows) for name, part in material.held_out.items()}
-    temperature = calibrate.temperature(found["val"], material.held_out["val"].labels)
-    predictor.bundle = replace(predictor.bundle, temperature=temperature)
+    predictor.known = reference.gathered(predictor, material)
+    found = evidence(predictor, material)
+    described = predictor.bundle
+    temperature = calibrate.temperature(found["val"][0], material.held_out["val"].labels, found["val"][1],
+                                        share=described.known_cases)
+    predictor.bundle = replace(described, temperature=temperature)
     table = pd.concat([
         predictions.table(material.held_out[name].rows.assign(split=name), classes=material.classes,
-                          probabilities=calibrate.probabilities(values, temperature))
-        for name, values in found.items()], ignore_index=True)
-    return leave(predictor.bundle, predictor, material, table)
+                          probabilities=predictor.answer(*each))
+        for name, each in found.items()], ignore_index=True)
+    return leave(predictor, material, table, found)
 
 
-def leave(described: registry.Bundle, predictor: Predictor, material: Material,
-           table: pd.DataFrame) -> registry.Bundle:
-    """Write what only the network and its data can tell, the card and bundle.json, into the bundle's folder."""
+def evidence(predictor: Predictor, material: Material) -> dict[str, Evidence]:
+    """What the answers to each part held out are made of."""
+    return {name: predictor.evidence(part.pixels, part.rows) for name, part in material.held_out.items()}
+
+
+def leave(predictor: Predictor, material: Material, table: pd.DataFrame,
+          found: Mapping[str, Evidence]) -> registry.Bundle:
+    """Write what only the network and its data can tell, the card and bundle.json, into the bundle's folder;
+    `table` of the answers that came of what was `found`."""
     held = reference.measure(predictor, material, table)
     judged = table[table["split"] == ("test" if "test" in material.held_out else "val")]
-    described = replace(described, figures=metrics.figures(judged), **held.keys)
-    text = card.markdown(described, held.predictions, ece_before=_ece_before(table, described))
+    described = replace(predictor.bundle, figures=metrics.figures(judged), **held.keys)
+    text = card.markdown(described, held.predictions, ece_before=_ece_before(described, material, found))
     # All is measured before the first file is touched.
     atomic.write_bytes(described.path(registry.REFERENCE), reference.packed(held.reference))
     predictions.write(described.path(PREDICTIONS), held.predictions)
@@ -100,12 +110,12 @@ def leave(described: registry.Bundle, predictor: Predictor, material: Material,
     return registry.write(described.folder, described)
 
 
-def _ece_before(table: pd.DataFrame, described: registry.Bundle) -> Figure:
+def _ece_before(described: registry.Bundle, material: Material, found: Mapping[str, Evidence]) -> Figure:
     """The expected calibration error on validation with a temperature of 1."""
-    columns = [f"p:{name}" for name in described.classes]
-    val = table[table["split"] == "val"]
-    raw = calibrate.probabilities(np.log(np.maximum(val[columns], 1e-300)) * described.temperature, 1.0)
-    return metrics.summary(predictions.table(val, classes=described.classes, probabilities=raw))["ece"]
+    logits, vote = found["val"]
+    raw = calibrate.probabilities(logits, 1.0, vote, share=described.known_cases)
+    return metrics.summary(predictions.table(material.held_out["val"].rows, classes=described.classes,
+                                             probabilities=raw))["ece"]
 
 
 def _describe(config: TrainConfig, material: Material, run: Path) -> registry.Bundle:
@@ -118,7 +128,7 @@ def _describe(config: TrainConfig, material: Material, run: Path) -> registry.Bu
         folder=run, name=run.name, version=now.strftime("%Y.%m.%d"), created=now.isoformat(timespec="seconds"),
         classes=material.classes, partition3=_partitions(dataset.table), input_size=config.answer_side,
         backbone=config.backbone, temperature=1.0, mirror=config.mirror, turns=config.turns,
-        metadata=material.metadata,
+        known_cases=config.known_cases, metadata=material.metadata,
         data_name=dataset.name, data_fingerprint=dataset.fingerprint, licence=dataset.source.licence,
         citation=dataset.source.citation, intended_use=INTENDED_USE,
         keras_version=keras.__version__, code_version=derm.__version__,

@@ -2,7 +2,7 @@
 but those it is handed.
 
 One traced call gives logits, the last feature maps and the mean of finer ones; probabilities, heat maps and
-known cases follow from those. What metadata adds to the logits comes after.
+known cases follow from those. What metadata adds to the logits comes after, and what known cases say after that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from keras import ops
 
-from derm import registry
+from derm import registry, support
 from derm.errors import ModelError
 from derm.nn import architecture, calibrate, reference, views
 from derm.nn.metadata import encode, encode_one
@@ -35,14 +35,17 @@ HEAT_MAPS = 5
 
 class Seen(NamedTuple):
     """What a network makes of n pictures: calibrated `probabilities` float64 [n, classes], the last feature maps
-    float32 [n, h, w, c] and the means of finer ones [n, c'], both of the upright picture."""
+    float32 [n, h, w, c] and the means of finer ones [n, c'], both of the upright picture, and `deep` [n, c], the
+    mean of the last feature maps of all views."""
 
     probabilities: np.ndarray
     features: np.ndarray
     middle: np.ndarray
+    deep: np.ndarray
 
 
 Outputs = tuple[np.ndarray, np.ndarray, np.ndarray]
+Evidence = tuple[np.ndarray, np.ndarray | None]  # logits [N, classes] and what known cases say, if they do
 Forward = Callable[[np.ndarray], Outputs]
 
 
@@ -84,8 +87,13 @@ class Predictor(Model):
 
     @classmethod
     def load(cls, bundle: Bundle) -> Predictor:
-        """The predictor of a bundle on disk. Raises `ModelError` as `opened`."""
-        return cls(bundle, opened(bundle), reference.read(bundle))
+        """The predictor of a bundle on disk. Raises `ModelError` as `opened`, and for known cases that have a say
+        in its answers and are not there."""
+        network, known = opened(bundle), reference.read(bundle)
+        if bundle.known_cases and known is None:
+            raise ModelError(f"{bundle.folder}: known cases have a say in its answers, but it has no "
+                             f"{registry.REFERENCE}. Copy the bundle again.")
+        return cls(bundle, network, known)
 
     def warm(self) -> None:
         """Run one black picture, so that the first photograph need not wait for the tracing."""
@@ -97,34 +105,44 @@ class Predictor(Model):
 
     def look(self, batch: np.ndarray, metadata: pd.DataFrame | None = None) -> Seen:
         """What the network makes of pictures fitted already, and of what is known beside them."""
-        logits, features, middle = map(np.concatenate, zip(*self._seen(batch), strict=True))
-        return Seen(self._calibrated(logits, metadata), features, middle)
+        logits, features, middle, deep = map(np.concatenate, zip(*self._seen(batch), strict=True))
+        answer = self.answer(self._with(logits, metadata), self._vote(deep))
+        return Seen(answer, features, middle, deep)
 
-    def logits(self, batch: np.ndarray, metadata: pd.DataFrame | None = None) -> np.ndarray:
-        """Logits float32 [N, classes] of pictures fitted already, the mean over all views, and of what is known
-        beside them."""
+    def evidence(self, batch: np.ndarray, metadata: pd.DataFrame | None = None) -> Evidence:
+        """What an answer is made of, for pictures fitted already: logits float32 [N, classes], the mean over all
+        views, with what is known beside them; and what the known cases say, None where they have no say."""
+        seen = [(logits, deep) for logits, _, _, deep in self._seen(batch)]
         none = np.empty((0, len(self.classes)), np.float32)
-        return self._with(np.concatenate([none, *(logits for logits, _, _ in self._seen(batch))]), metadata)
+        logits = self._with(np.concatenate([none, *(logits for logits, _ in seen)]), metadata)
+        return logits, self._vote(np.concatenate([deep for _, deep in seen])) if seen else None
+
+    def answer(self, logits: np.ndarray, vote: np.ndarray | None) -> np.ndarray:
+        """Calibrated probabilities float64 [N, classes] from the evidence."""
+        return calibrate.probabilities(logits, self.bundle.temperature, vote, share=self.bundle.known_cases)
 
     def probabilities(self, batch: np.ndarray, metadata: pd.DataFrame | None = None) -> np.ndarray:
         """Calibrated probabilities float64 [N, classes], as `Model` says."""
-        return self._calibrated(self.logits(batch), metadata)
+        return self.answer(*self.evidence(batch, metadata))
 
     def features(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The means of the last feature maps and of finer ones: float32 [N, c] and [N, c'], as `Model` says."""
         parts = [self._run(batch[i:i + BATCH]) for i in range(0, len(batch), BATCH)]
         return np.concatenate([pooled(last) for _, last, _ in parts]), np.concatenate([m for _, _, m in parts])
 
-    def _seen(self, batch: np.ndarray) -> Iterator[Outputs]:
-        """Part after part of the batch: logits, the mean over all views of each picture, and the upright picture's
-        features. All views go through the network in one call, which is measurably quicker than one by one."""
+    def _seen(self, batch: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Part after part of the batch: logits, the mean over all views of each picture, the upright picture's
+        features, and the mean of the last ones over all views. All views go through the network in one call, which
+        is measurably quicker than one by one."""
         sides = {"mirror": self.bundle.mirror, "turns": self.bundle.turns}
         step = max(1, 2 * BATCH // len(views.of(batch[:1], **sides)))
         for i in range(0, len(batch), step):
             part = views.of(batch[i:i + step], **sides)
             logits, features, middle = self._run(np.concatenate(part))
             upright = slice(len(part[0]))
-            yield logits.reshape(len(part), -1, logits.shape[1]).mean(axis=0), features[upright], middle[upright]
+            mean, deep = (each.reshape(len(part), -1, each.shape[1]).mean(axis=0)
+                          for each in (logits, pooled(features)))
+            yield mean, features[upright], middle[upright], deep
 
     def _run(self, batch: np.ndarray) -> Outputs:
         with self._lock:
@@ -133,8 +151,11 @@ class Predictor(Model):
     def _with(self, logits: np.ndarray, metadata: pd.DataFrame | None) -> np.ndarray:
         return logits if metadata is None else logits + self._added(encode(self.bundle.metadata, metadata))
 
-    def _calibrated(self, logits: np.ndarray, metadata: pd.DataFrame | None) -> np.ndarray:
-        return calibrate.probabilities(self._with(logits, metadata), self.bundle.temperature)
+    def _vote(self, deep: np.ndarray) -> np.ndarray | None:
+        if not self.bundle.known_cases:
+            return None
+        assert self.known is not None, "gathered or loaded before anything is answered"
+        return support.vote(self.known, deep, self.classes)
 
     def _diagnosis(self, seen: Seen, began: float, *, count: int) -> Diagnosis:
         leading = np.argsort(-seen.probabilities, kind="stable")[:HEAT_MAPS]
@@ -144,7 +165,7 @@ class Predictor(Model):
                           (time.perf_counter() - began) / count, self.bundle.partition3)
         if self.known is None:
             return found
-        return reference.placed(found, self.known, pooled(seen.features[None])[0], seen.middle)
+        return reference.placed(found, self.known, seen)
 
     def grad_cam(self, features: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Grad-CAM float32 [k, h, w] in 0..1 of `classes` int [k] from feature maps [h, w, channels].

@@ -28,7 +28,7 @@ from derm.support import Reference, Space
 
 if TYPE_CHECKING:
     from derm.nn.material import Material
-    from derm.nn.predict import Predictor
+    from derm.nn.predict import Predictor, Seen
 
 MOST = 6000  # training photographs kept; keeps the file small and the search for similar ones quick
 DRAWN = 25  # drawn pictures of each kind that is not skin
@@ -49,12 +49,13 @@ class Support:
 
 
 def measure(predictor: Predictor, material: Material, table: pd.DataFrame) -> Support:
-    """The support of a predictor, from what it was trained on and its predictions `table` for what was held out.
+    """The support of a predictor, which knows its cases (`gathered`), from what it was trained on and its
+    predictions `table` for what was held out.
 
     Limits are those of the photographs held out for validation; what `table` says of these comes from limits
     measured on others of them, so that it tells how the limits do on photographs not seen.
     """
-    reference = _reference(predictor, material)
+    reference = predictor.known or gathered(predictor, material)
     seen = {name: predictor.features(part.pixels) for name, part in material.held_out.items()}
     apart = support.residuals(reference.deep, reference.middle, *seen["val"])
     reference = replace(reference, widths=support.widths(apart))
@@ -103,10 +104,11 @@ def training(rows: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, dict[str
     return {str(name): {str(group): int(n) for group, n in row.items()} for name, row in counts.iterrows()}
 
 
-def placed(diagnosis: Diagnosis, known: Reference, deep: np.ndarray, middle: np.ndarray) -> Diagnosis:
-    """The diagnosis with how strange its photograph is and the known cases most like it; features [C] each."""
-    away = float(support.distance(known, deep[None], middle[None])[0])
-    cases = tuple(_case(known, row) for row in support.nearest(known, deep))
+def placed(diagnosis: Diagnosis, known: Reference, seen: Seen) -> Diagnosis:
+    """The diagnosis with how strange its photograph is, by the upright picture, and the known cases most like it,
+    by all views; what was `seen` of that one photograph."""
+    away = float(support.distance(known, seen.features.mean(axis=(0, 1))[None], seen.middle[None])[0])
+    cases = tuple(_case(known, row) for row in support.nearest(known, seen.deep))
     return replace(diagnosis, strangeness=away / known.limit, similar=cases)
 
 
@@ -127,8 +129,9 @@ def read(bundle: Bundle) -> Reference | None:
 
 def packed(reference: Reference) -> bytes:
     """The reference as the content of an .npz file, numbers as float16; the same one gives the same bytes."""
-    held = {"limit": np.array(reference.limit), "widths": reference.widths,
-            "points": reference.points.astype(np.float16), "fst": reference.fst, "sizes": reference.sizes}
+    points, step = support.stepped(reference.points)
+    held = {"limit": np.array(reference.limit), "widths": reference.widths, "points": points,
+            "step": np.array(step), "fst": reference.fst, "sizes": reference.sizes}
     for name in _SPACES:
         one: Space = getattr(reference, name)
         held |= {f"{name}_centre": one.centre.astype(np.float16), f"{name}_axes": one.axes.astype(np.float16)}
@@ -150,15 +153,17 @@ def _unpacked(held: Mapping[str, np.ndarray]) -> Reference:
     ids, conditions, paths = (np.array(held[name].tobytes().decode().split("\n"), dtype=object)
                               for name in _TEXTS)
     points = held["points"].astype(np.float32)
+    if "step" in held:  # float16 in files of an earlier version
+        points *= np.float32(held["step"])
     lengths = {len(points), len(held["fst"]), len(held["sizes"]), len(ids), len(conditions), len(paths)}
-    fits = points.shape[1] == len(deep.axes[:support.POINT_AXES]) and held["widths"].shape == (2,)
+    fits = 0 < points.shape[1] <= len(deep.axes) and held["widths"].shape == (2,)
     if len(lengths) > 1 or not fits or not float(held["limit"]) > 0:
         raise ValueError("its parts do not fit each other")
     return Reference(deep, middle, held["widths"], float(held["limit"]), points, ids, conditions, held["fst"],
                      paths, held["sizes"])
 
 
-def _reference(predictor: Predictor, material: Material) -> Reference:
+def gathered(predictor: Predictor, material: Material) -> Reference:
     """Of at most MOST training photographs, decoded as for an answer; without the widths and the limit."""
     rows = material.train.rows
     if len(rows) > MOST:
@@ -167,9 +172,10 @@ def _reference(predictor: Predictor, material: Material) -> Reference:
     pixels = cache.pixels(files, size=predictor.input_size, folder=settings().cache / "pixels")
     deep, middle = predictor.features(pixels)
     near, like = support.spaces(deep, middle)
+    points, step = support.stepped(support.points(near, deep))
     return Reference(
         deep=near, middle=like, widths=np.ones(2), limit=np.inf,
-        points=support.rounded(support.points(near, deep)),
+        points=points.astype(np.float32) * np.float32(step),
         image_ids=rows["image_id"].to_numpy(dtype=object), conditions=rows["condition"].to_numpy(dtype=object),
         fst=rows["fst"].fillna(-1).to_numpy(dtype=np.int8), paths=rows["path"].to_numpy(dtype=object),
         sizes=np.array([file.stat().st_size for file in files], dtype=np.int64))

@@ -16,7 +16,7 @@ from derm import datasets, predictions, registry
 from derm.bundle_rules import PREDICTIONS
 from derm.errors import DatasetError, ModelError
 from derm.nn import config as configs
-from derm.nn import finish
+from derm.nn import finish, reference
 from derm.nn import material as materials
 from derm.nn.config import TrainConfig
 from derm.nn.material import Material
@@ -37,26 +37,29 @@ def complete(old: registry.Bundle, *, data: Path | None) -> registry.Bundle:
     recorded = predictions.read(old.path(PREDICTIONS)).set_index("image_id", drop=False)
     rows = pd.concat([part.rows.assign(split=name) for name, part in material.held_out.items()])
     predictor = Predictor(old, opened(_bare(old)))
-    found = np.concatenate([predictor.probabilities(part.pixels, part.rows)
-                            for part in material.held_out.values()])
-    table = predictions.table(rows, classes=old.classes, probabilities=recorded.loc[
-        rows["image_id"], [f"p:{name}" for name in old.classes]].to_numpy())
-    if (apart := np.abs(found - table.filter(regex="^p:").to_numpy()).max()) > _SAME:
+    predictor.known = reference.gathered(predictor, material)
+    found = finish.evidence(predictor, material)
+    said = recorded.loc[rows["image_id"], [f"p:{name}" for name in old.classes]].to_numpy()
+    table = predictions.table(rows, classes=old.classes, probabilities=said)
+    now = np.concatenate([predictor.answer(*each) for each in found.values()])
+    if (apart := np.abs(now - said).max()) > _SAME:
         raise ModelError(f"{old.folder}: its network answers up to {apart:.3f} otherwise than recorded in "
                          f"{PREDICTIONS}. Train it again.")
-    return finish.leave(old, predictor, material, table)
+    return finish.leave(predictor, material, table, found)
 
 
-def with_views(old: registry.Bundle, folder: Path, *, mirror: bool, turns: bool,
-               data: Path | None) -> registry.Bundle:
-    """Write into the empty `folder`, and call like it, the bundle `old` as one that answers from other views
-    (`derm.nn.views`): the same network, saved as a finished run's is, calibrated and measured anew on what it held
-    out of the data it was trained on (default: the settings').
+def answering(old: registry.Bundle, folder: Path, *, mirror: bool, turns: bool, known_cases: float,
+              data: Path | None) -> registry.Bundle:
+    """Write into the empty `folder`, and call like it, the bundle `old` as one that answers otherwise: from other
+    views (`derm.nn.views`), or with another say of the known cases. It is the same network, saved as a finished
+    run's is, calibrated and measured anew on what it held out of the data it was trained on (default: the
+    settings').
 
     Raises `DatasetError` if that is other data or was split otherwise, `ModelError` for an ensemble.
     """
     config, material = _as_before(old, data)
-    return _written(old, opened(_bare(old)), folder, replace(config, mirror=mirror, turns=turns), material)
+    changed = replace(config, mirror=mirror, turns=turns, known_cases=known_cases)
+    return _written(old, opened(_bare(old)), folder, changed, material)
 
 
 def averaged(olds: Sequence[registry.Bundle], folder: Path, *, data: Path | None) -> registry.Bundle:
@@ -66,7 +69,7 @@ def averaged(olds: Sequence[registry.Bundle], folder: Path, *, data: Path | None
 
     It does well where they were trained one from another, or from the same one; the figures tell. Raises
     `ModelError` if there are not two, if their networks are not built alike or if one learnt from what the first
-    held out, and as `with_views`.
+    held out, and as `answering`.
     """
     names = tuple(each.name for each in olds)
     if len(set(names)) < 2 or len(set(names)) < len(names):
@@ -104,12 +107,13 @@ def _check_alike(first: registry.Bundle, other: registry.Bundle) -> None:
 
 def _written(old: registry.Bundle, network: keras.Model, folder: Path, config: TrainConfig,
              material: Material) -> registry.Bundle:
-    """A bundle that is `old` but for the network, where it is and how many views it takes."""
+    """A bundle that is `old` but for the network, where it is and how it answers."""
     for name in {*old.sha256} - {registry.NETWORK, PREDICTIONS, registry.REFERENCE, registry.CARD}:
         shutil.copyfile(old.path(name), folder / name)
     configs.save(replace(config, data=""), folder)
     finish.save(network, folder / registry.NETWORK)
-    changed = replace(old, folder=folder, name=folder.name, mirror=config.mirror, turns=config.turns)
+    changed = replace(old, folder=folder, name=folder.name, mirror=config.mirror, turns=config.turns,
+                      known_cases=config.known_cases)
     return finish.calibrated(Predictor(changed, network), material)
 
 

@@ -115,13 +115,15 @@ def coverage(condition: str, bundle: Bundle, skin: SkinType | None) -> str:
     return f"{total:,} photographs of {name} were used for training: {each}."
 
 
-def similar(diagnosis: Diagnosis) -> None:
+def similar(diagnosis: Diagnosis, bundle: Bundle) -> None:
     """The training photographs most like this one, with a picture where the data set is on disk."""
     if not diagnosis.similar:
         return
     st.markdown("#### Similar known cases")
+    share = f"{bundle.known_cases:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
+    say = f" These and others like them have {share} of the say in the answer." if bundle.known_cases else ""
     st.caption("The training photographs most like this one to the network, with their labels, which may be "
-               "wrong. Likeness is no evidence of the same disease.")
+               f"wrong. Likeness is no evidence of the same disease.{say}")
     with st.container(horizontal=True, key="derm-known"):
         for case in diagnosis.similar:
             with st.container(width=_SIDE, gap="xsmall"):

@@ -31,6 +31,23 @@ def test_it_is_the_best_there_is():
     assert loss(found) <= min(loss(found * factor) for factor in (0.9, 0.99, 1.01, 1.1)) + 1e-9
 
 
+def test_beside_a_vote_a_known_temperature_is_recovered():
+    rng = np.random.default_rng(3)
+    logits, share = rng.normal(0, 2, (6000, 5)), 0.4
+    vote = rng.dirichlet(np.full(5, 0.3), 6000)
+    truth = calibrate.probabilities(logits, 1.0, vote, share=share)
+    labels = (truth.cumsum(axis=1) > rng.random((6000, 1))).argmax(axis=1)
+    assert calibrate.temperature(2.5 * logits, labels, vote, share=share) == pytest.approx(2.5, rel=0.1)
+    assert calibrate.temperature(2.5 * logits, labels) != pytest.approx(2.5, rel=0.1)
+
+
+def test_a_vote_has_its_share():
+    logits, vote = np.array([[np.log(9), 0.0], [0.0, 0.0]]), np.array([[0.0, 1.0], [1.0, 0.0]])
+    found = calibrate.probabilities(logits, 1.0, vote, share=0.4)
+    np.testing.assert_allclose(found, [[0.54, 0.46], [0.7, 0.3]])
+    np.testing.assert_array_equal(calibrate.probabilities(logits, 1.0, vote), calibrate.probabilities(logits, 1.0))
+
+
 def test_answers_that_are_all_right_or_all_wrong_stay_within_the_search():
     logits = 10 * np.eye(4)
     assert 0.05 <= calibrate.temperature(logits, np.arange(4)) < 1

@@ -215,9 +215,9 @@ def test_with_turns_the_answer_is_the_mean_over_all_of_them_and_the_map_the_pict
     views = [np.rot90(view, quarter) for view in ((square, square[:, ::-1]) if mirror else (square,))
              for quarter in range(4)]
     assert len(views) == count
-    logits = predictor.logits(np.stack(views))
+    logits, _ = predictor.evidence(np.stack(views))
     turned = Predictor(replace(bundle, mirror=mirror, turns=True), predictor.network)
-    np.testing.assert_allclose(turned.logits(square[None])[0], logits.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(turned.evidence(square[None])[0][0], logits.mean(axis=0), atol=1e-5)
     found = turned.diagnose_fitted(np.stack(views))
     for one in found[1:]:  # every view of it gets the same answer
         np.testing.assert_allclose(one.probabilities, found[0].probabilities, atol=1e-6)

@@ -47,6 +47,39 @@ def test_a_reference_is_read_as_it_was_written(bundle, predictor):
     assert reference.read(replace(bundle, sha256={})) is None
 
 
+def test_a_file_of_an_earlier_version_is_read(bundle, predictor, tmp_path):
+    """Which kept fewer axes of each case, as float16."""
+    known = predictor.known
+    with np.load(bundle.path(registry.REFERENCE)) as held:
+        parts = {name: held[name] for name in held if name != "step"}
+    np.savez(tmp_path / registry.REFERENCE, **parts | {"points": known.points[:, :5].astype(np.float16)})
+    found = reference.read(replace(bundle, folder=tmp_path))
+    np.testing.assert_allclose(found.points, known.points[:, :5], atol=1e-2)
+    assert found.directions.shape == known.directions.shape
+
+
+@pytest.mark.parametrize("turns", [False, True])
+def test_known_cases_have_their_share_of_the_answer(bundle, predictor, turns):
+    batch = np.stack([images.fit(samples.draw("acne", skin=skin, size=64), 32) for skin in ("I", "V", "VI")])
+    alone = Predictor(replace(bundle, turns=turns), predictor.network, predictor.known)
+    together = Predictor(replace(bundle, turns=turns, known_cases=0.4), predictor.network, predictor.known)
+    seen = [np.rot90(batch, quarter, axes=(1, 2)) for quarter in range(4 if turns else 1)]
+    deep = np.mean([alone.features(view)[0] for view in seen], axis=0)
+    vote = support.vote(predictor.known, deep, bundle.classes)
+    expected = 0.6 * alone.probabilities(batch) + 0.4 * vote
+    np.testing.assert_allclose(together.probabilities(batch), expected, atol=1e-5)
+    for one, p in zip(together.diagnose_fitted(batch), expected, strict=True):
+        np.testing.assert_allclose(one.probabilities, p, atol=1e-5)
+    assert np.abs(expected - alone.probabilities(batch)).max() > 0.01
+    assert together.evidence(batch[:0])[0].shape == (0, len(bundle.classes))
+
+
+def test_known_cases_that_have_a_say_must_be_there(tmp_path):
+    mute = registry.write(tmp_path / "mute", replace(make_bundle(tmp_path / "mute"), known_cases=0.4))
+    with pytest.raises(ModelError, match=r"known cases have a say.*reference\.npz"):
+        Predictor.load(mute)
+
+
 @pytest.mark.parametrize("spoil", [
     lambda data: b"", lambda data: b"PK\x03\x04 nothing", lambda data: data[:len(data) // 2],
 ])
@@ -148,7 +181,7 @@ def test_the_file_is_small(predictor):
     ids = np.array([f"{i:032x}" for i in rng.integers(2**62, size=n)], dtype=object)
     deep = support.Space(rng.normal(size=2048), rng.normal(size=(support.DEEP_AXES, 2048)))
     middle = support.Space(rng.normal(size=1024), rng.normal(size=(support.MIDDLE_AXES, 1024)))
-    points = rng.normal(size=(n, support.POINT_AXES))
+    points = rng.normal(size=(n, support.DEEP_AXES))
     known = support.Reference(deep, middle, np.ones(2), 0.1, points, ids, ids,
                               np.ones(n, np.int8), ids, rng.integers(10**6, size=n))
     assert len(reference.packed(known)) < 2 * 2**20

@@ -77,7 +77,7 @@ def test_a_network_that_answers_otherwise_is_refused(old, drawn_root):
 
 
 def test_other_views_are_calibrated_and_measured_anew(finished, drawn_root, tmp_path):
-    found = remake.with_views(finished, tmp_path, mirror=False, turns=True, data=drawn_root)
+    found = remake.answering(finished, tmp_path, mirror=False, turns=True, known_cases=0.0, data=drawn_root)
     assert registry.verify(registry.read(tmp_path)) == ()
     assert (found.name, found.mirror, found.turns, finished.mirror) == (tmp_path.name, False, True, True)
     assert configs.read(tmp_path / configs.CONFIG).turns
@@ -89,20 +89,23 @@ def test_other_views_are_calibrated_and_measured_anew(finished, drawn_root, tmp_
     row = recorded.iloc[0]
     turned = [np.rot90(images.read(photographs[row["image_id"]]).pixels, quarter) for quarter in range(4)]
     one_by_one = Predictor.load(replace(finished, mirror=False))
-    logits = np.mean([one_by_one.logits(images.fit(view, found.input_size)[None])[0] for view in turned], axis=0)
+    logits = np.mean([one_by_one.evidence(images.fit(view, found.input_size)[None])[0][0] for view in turned],
+                     axis=0)
     expected = calibrate.probabilities(logits[None], found.temperature)[0]
     assert row.filter(like="p:").to_numpy(dtype=float) == pytest.approx(expected, abs=0.02)
     assert "quarter turns" in (tmp_path / registry.CARD).read_text()
     back = tmp_path / "back"
     back.mkdir()
-    assert remake.with_views(found, back, mirror=True, turns=False, data=drawn_root).figures == finished.figures
+    assert remake.answering(found, back, mirror=True, turns=False, known_cases=0.0,
+                            data=drawn_root).figures == finished.figures
     pd.testing.assert_frame_equal(predictions.read(back / PREDICTIONS), predictions.read(
         finished.path(PREDICTIONS)))
 
 
 def test_views_of_an_ensemble_are_those_of_its_members(finished, tmp_path):
     with pytest.raises(ModelError, match=r"is an ensemble; do this with its members \(a, b\)"):
-        remake.with_views(replace(finished, members=("a", "b")), tmp_path, mirror=True, turns=True, data=None)
+        remake.answering(replace(finished, members=("a", "b")), tmp_path, mirror=True, turns=True,
+                         known_cases=0.0, data=None)
     assert not list(tmp_path.iterdir())
 
 
@@ -166,11 +169,30 @@ def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     settings.cache_clear()
 
 
+def test_known_cases_get_a_say_and_it_is_measured_anew(finished, drawn_root, tmp_path):
+    found = remake.answering(finished, tmp_path, mirror=True, turns=False, known_cases=0.4, data=drawn_root)
+    assert registry.verify(registry.read(tmp_path)) == ()
+    assert (found.known_cases, configs.read(tmp_path / configs.CONFIG).known_cases) == (0.4, 0.4)
+    photographs = {path.stem: path for path in drawn_root.rglob("*.jpg")}
+    recorded = predictions.read(tmp_path / PREDICTIONS)
+    pixels = np.stack([images.fit(images.read(photographs[name]).pixels, found.input_size)
+                       for name in recorded["image_id"]])
+    answers = recorded.filter(like="p:").to_numpy(dtype=float)
+    np.testing.assert_allclose(Predictor.load(found).probabilities(pixels), answers, atol=1e-4)
+    before = predictions.read(finished.path(PREDICTIONS)).filter(like="p:").to_numpy(dtype=float)
+    assert np.abs(answers - before).max() > 0.01
+    assert "40% of it is the vote" in (tmp_path / registry.CARD).read_text()
+    kept = found.path(registry.REFERENCE).read_bytes()
+    assert remake.complete(found, data=drawn_root).figures == found.figures
+    assert found.path(registry.REFERENCE).read_bytes() == kept
+
+
 def test_other_views_from_the_command_line(finished, drawn_root, no_models, capsys):
-    assert run("models", "views", finished.folder, "--name", "turned", "--no-mirror", "--data", drawn_root) == 0
+    assert run("models", "views", finished.folder, "--name", "turned", "--no-mirror", "--known-cases", 0.2,
+               "--data", drawn_root) == 0
     assert "turned is a model now" in capsys.readouterr().out
     made = registry.find("turned", models=no_models)
-    assert (made.mirror, made.turns) == (False, True)
+    assert (made.mirror, made.turns, made.known_cases) == (False, True, 0.2)
     assert "`turned`" in made.path(registry.CARD).read_text()
     assert run("models", "views", finished.folder, "--name", "turned", "--data", drawn_root) == 2
     assert [path.name for path in no_models.iterdir()] == ["turned"]
