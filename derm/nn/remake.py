@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import keras
@@ -112,8 +113,10 @@ def _written(old: registry.Bundle, network: keras.Model, folder: Path, config: T
         shutil.copyfile(old.path(name), folder / name)
     configs.save(replace(config, data=""), folder)
     finish.save(network, folder / registry.NETWORK)
+    now = datetime.now(UTC)
     changed = replace(old, folder=folder, name=folder.name, mirror=config.mirror, turns=config.turns,
-                      known_cases=config.known_cases)
+                      known_cases=config.known_cases, override="", version=now.strftime("%Y.%m.%d"),
+                      created=now.isoformat(timespec="seconds"))
     return finish.calibrated(Predictor(changed, network), material)
 
 

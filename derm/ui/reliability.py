@@ -120,8 +120,8 @@ def similar(diagnosis: Diagnosis, bundle: Bundle) -> None:
     if not diagnosis.similar:
         return
     st.markdown("#### Similar known cases")
-    share = f"{bundle.known_cases:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
-    say = f" These and others like them have {share} of the say in the answer." if bundle.known_cases else ""
+    say = (f" These and others like them have {percent(bundle.known_cases)} of the say in the answer."
+           if bundle.known_cases else "")
     st.caption("The training photographs most like this one to the network, with their labels, which may be "
                f"wrong. Likeness is no evidence of the same disease.{say}")
     with st.container(horizontal=True, key="derm-known"):

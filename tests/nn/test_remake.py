@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -170,8 +171,12 @@ def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 def test_known_cases_get_a_say_and_it_is_measured_anew(finished, drawn_root, tmp_path):
-    found = remake.answering(finished, tmp_path, mirror=True, turns=False, known_cases=0.4, data=drawn_root)
+    old = replace(finished, override="it was worse, and in all the same", version="2001.02.03", created="long ago")
+    found = remake.answering(old, tmp_path, mirror=True, turns=False, known_cases=0.4, data=drawn_root)
     assert registry.verify(registry.read(tmp_path)) == ()
+    assert found.override == ""  # that of another model: this one is judged anew
+    assert found.version > old.version
+    assert datetime.fromisoformat(found.created) > datetime.now(UTC) - timedelta(hours=1)
     assert (found.known_cases, configs.read(tmp_path / configs.CONFIG).known_cases) == (0.4, 0.4)
     photographs = {path.stem: path for path in drawn_root.rglob("*.jpg")}
     recorded = predictions.read(tmp_path / PREDICTIONS)

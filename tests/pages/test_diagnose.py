@@ -363,6 +363,16 @@ def test_known_cases_are_named_without_pictures_where_the_data_is_not_on_disk(co
     assert [markdown.value for markdown in at.markdown].count("#### Similar known cases") == 1
     assert words(at).count("Skin type") >= 4
     assert len(pictures(at)) == 2
+    assert not any("of the say" in caption.value for caption in at.caption)
+
+
+def test_it_is_said_that_known_cases_have_a_say(tmp_path, monkeypatch):
+    bundle = complete_bundle(tmp_path / "models" / "tiny")
+    registry.write(bundle.folder, replace(bundle, known_cases=0.4))
+    for _ in use(tmp_path / "models", monkeypatch):
+        said = "others like them have 40\N{NO-BREAK SPACE}% of the say in the answer."
+        assert any(said in caption.value for caption in opened(GOOD).caption)
+        assert "; known cases have 40\N{NO-BREAK SPACE}% of the say)" in facts.kind(registry.find("tiny"))
 
 
 def test_an_older_bundle_says_what_is_not_measured(models, asked):

@@ -14,6 +14,7 @@ from derm.fairness.measures import MEASURES
 from derm.registry import Bundle
 from derm.schema import FST_GROUPS, plain_name
 from derm.ui import scores, words
+from derm.ui.charts import percent
 
 MEASURED = ("accuracy", "macro_f1")
 _NAMES = {"I-II": "I–II", "III-IV": "III–IV", "V-VI": "V–VI"}
@@ -25,7 +26,8 @@ def kind(bundle: Bundle) -> str:
         how = {"soft": "their probabilities averaged", "hard": "by majority"}.get(bundle.vote, bundle.vote)
         return f"An ensemble of {words.listed(bundle.members)}, {how}{_weights(bundle)}"
     mean = f", the weights of {words.listed(bundle.averaged)} averaged" if bundle.averaged else ""
-    return f"One network ({bundle.backbone}, {bundle.input_size} pixels{mean})"
+    say = f"; known cases have {percent(bundle.known_cases)} of the say" if bundle.known_cases else ""
+    return f"One network ({bundle.backbone}, {bundle.input_size} pixels{mean}{say})"
 
 
 def lines(bundle: Bundle) -> list[tuple[str, str]]:
