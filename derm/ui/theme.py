@@ -83,7 +83,9 @@ _CSS = """
 .derm-differences thead th, .derm-differences td span { opacity: .7; }
 @media (max-width: 640px) {
   .derm-differences td span { display: block; }
-  .stHtml .derm-differences th, .stHtml .derm-differences td { padding-right: .8rem; vertical-align: top; }
+  .stHtml .derm-differences { font-size: .8rem; }
+  .stHtml .derm-differences th, .stHtml .derm-differences td { padding-right: .55rem; vertical-align: top; }
+  .derm-differences thead th { white-space: normal; }
 }
 .derm-differences .derm-worse, .derm-differences .derm-better { font-weight: 600; }
 .derm-differences .derm-worse { color: light-dark(#b3461b, #f0955a); }
