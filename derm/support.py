@@ -57,6 +57,12 @@ class Reference:
         axes = self.deep.axes[:self.points.shape[1]]
         return _unit(self.deep.centre + self.points @ axes).astype(np.float32)
 
+    @cached_property
+    def speakers(self) -> tuple[list[str], np.ndarray]:
+        """The conditions there are, and which one each known case has: names and float64 [n, names], 0 or 1."""
+        names, number = np.unique(self.conditions.astype(str), return_inverse=True)
+        return names.tolist(), np.eye(len(names))[number]
+
 
 def spaces(deep: np.ndarray, middle: np.ndarray) -> tuple[Space, Space]:
     """The spaces that training photographs span in both views, features [n, C] and [n, C']."""
@@ -114,13 +120,13 @@ def vote(reference: Reference, deep: np.ndarray, classes: Sequence[str]) -> np.n
     Each case speaks for its own condition, with exp(likeness / WIDTH), the kernel estimate of Nadaraya and Watson
     (1964); that such a vote mends a network's answer is shown of text by Khandelwal et al. (2020, kNN-LM).
     """
-    speaks_for = (reference.conditions[:, None] == np.array(classes, dtype=object)).astype(np.float64)
-    said = [np.zeros((0, len(classes)))]
+    names, speaks_for = reference.speakers
+    found = np.zeros((len(deep), len(classes)))
     for i in range(0, len(deep), _PART):
         alike = _likeness(reference, deep[i:i + _PART])
         loud = np.exp((alike - alike.max(axis=1, keepdims=True)) / WIDTH) @ speaks_for
-        said.append(loud / loud.sum(axis=1, keepdims=True))
-    return np.concatenate(said)
+        found[i:i + _PART, [classes.index(name) for name in names]] = loud / loud.sum(axis=1, keepdims=True)
+    return found
 
 
 def stepped(values: np.ndarray) -> tuple[np.ndarray, float]:
