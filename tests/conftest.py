@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,13 @@ def _components_are_looked_for_once() -> Iterator[None]:
         patch.setattr(manifest_scanner, "scan_component_manifests",
                       functools.cache(manifest_scanner.scan_component_manifests))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_is_loaded_is_not_searched_for_garbage() -> None:
+    """Streamlit collects garbage after each run of a page; beside TensorFlow that takes longer than the page."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
