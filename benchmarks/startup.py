@@ -4,7 +4,8 @@
 
 `import derm` in a fresh process, with neither Keras nor TensorFlow loaded (else this fails), beside
 `import tensorflow`; a fresh process until the model is warm; and `streamlit run` until the first page is
-painted in a browser, where playwright and Chromium are there.
+painted in a browser, where playwright and Chromium are there. Then how long everybody waits for the search for
+garbage that Streamlit makes after each run of a page, with the model loaded: as it would be, and as it is.
 """
 
 from __future__ import annotations
@@ -32,8 +33,25 @@ print(seconds)
 """
 # Goes by way of the benchmark's own predictor, so that it works without a bundle too.
 WARM = "from benchmarks.diagnose import default_predictor; p, which = default_predictor(); p.warm(); print(which)"
+SEARCH = """
+import gc, time
+import streamlit
+from benchmarks.diagnose import default_predictor
+from derm.ui import resources
+predictor, _ = default_predictor()
+predictor.warm()
+def search():
+    began = time.perf_counter()
+    gc.collect()
+    return time.perf_counter() - began
+gc.collect()
+before = search()
+resources.settle()
+print(before, search())
+"""
 OURS, PEER = "import derm", "import tensorflow"
 MODEL, PAGE = "process start to warm model", "server start to painted page"
+FULL, SETTLED = "search for garbage after a click, as it would be", "search for garbage after a click"
 
 
 def python(code: str) -> str:
@@ -85,7 +103,7 @@ def pages(rounds: int) -> list[float]:
 
 
 def run(*, rounds: int) -> dict[str, Any]:
-    seconds: dict[str, list[float]] = {OURS: [], PEER: [], MODEL: []}
+    seconds: dict[str, list[float]] = {name: [] for name in (OURS, PEER, MODEL, FULL, SETTLED)}
     which = ""
     for _ in range(rounds):
         seconds[OURS].append(float(python(IMPORT.format(module="derm"))))
@@ -93,6 +111,8 @@ def run(*, rounds: int) -> dict[str, Any]:
         began = time.perf_counter()
         which = python(WARM)
         seconds[MODEL].append(time.perf_counter() - began)
+        for name, taken in zip((FULL, SETTLED), python(SEARCH).split(), strict=True):
+            seconds[name].append(float(taken))
     compared = {name: seconds[name] for name in (OURS, PEER)}
     if painted := pages(rounds):
         seconds[PAGE] = painted

@@ -81,13 +81,13 @@ def _load(bundle: Bundle, future: Future[Model], key: str, timed: dict[str, floa
         loaded = predict.load(bundle)
         # Before anybody else can ask it, and so alone.
         timed[key] = statistics.median(speed.times(loaded, runs=_TIMED))
-        _settle()
+        settle()
         future.set_result(loaded)
     except Exception as error:
         future.set_exception(error)
 
 
-def _settle() -> None:
+def settle() -> None:
     """What is loaded is no garbage, and is not searched for any until the next model is loaded: Streamlit searches
     after each run of a page, which took 0.4 s with seven networks. What was let go meanwhile is found here."""
     gc.unfreeze()
