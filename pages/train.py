@@ -33,7 +33,7 @@ def new() -> None:
         said = form.panel()
     with right:
         if said is None:
-            st.info("Mend what is marked, then a run can be started.")
+            st.info("A run can be started once the form is complete and nothing in it is marked.")
         else:
             launch.panel(*said)
 
