@@ -21,6 +21,7 @@ from derm.ui.readings import Upload, explain
 
 NOTICE = "Derm is a research demonstration, not a medical device; it does not replace a clinician's judgement."
 _NOT_SURE = "Not sure"
+_TOLD = "told"
 _THUMBNAIL = 148  # pixels; two beside each other on a telephone
 
 
@@ -29,6 +30,7 @@ def page(title: str, lead: str) -> Iterator[None]:
     """A page: style, title, one sentence, what is drawn within, the research notice. Errors end here."""
     routing.by_way_of_the_app(title.lower())
     theme.apply()
+    _told()
     st.title(title, anchor=False)
     st.html(f'<p class="derm-lead">{lead}</p>')
     try:
@@ -36,6 +38,21 @@ def page(title: str, lead: str) -> Iterator[None]:
     except Exception as error:
         st.error(plain(explain(error)))
     st.html(f'<p class="derm-notice">{NOTICE}</p>')
+
+
+def tell(sentence: str, *, is_wrong: bool = False) -> None:
+    """From a callback: say this over the page in its next drawing, so that the page does not move under the hand
+    that works far down in it. What went wrong stays until it is dismissed."""
+    st.session_state[_TOLD] = sentence, is_wrong
+
+
+def _told() -> None:
+    # Not in the callback itself: a toast sent before the style sheet takes its place, and the page is bare for a
+    # blink.
+    sentence, is_wrong = st.session_state.pop(_TOLD, ("", False))
+    if sentence:
+        st.toast(plain(sentence), icon=":material/error:" if is_wrong else ":material/check_circle:",
+                 duration="infinite" if is_wrong else "long")
 
 
 def plain(text: str) -> str:

@@ -43,9 +43,12 @@ def test_read_compare_export_default_remove(visit, app, tmp_path):
     assert page.get_by_role("button", name="Make it the default").is_disabled()
     page.keyboard.press("Escape")
     page.locator(".st-key-default-same button").first.click()
+    below = page.locator(".st-key-remove-worse button").first
+    before = below.bounding_box()["y"]
     page.get_by_role("button", name="Make it the default").click()
     page.get_by_text("same is the default model now").wait_for()
-    page.locator(".st-key-remove-worse button").first.click()
+    assert below.bounding_box()["y"] == pytest.approx(before, abs=20)  # nothing jumps away from under the hand
+    below.click()
     page.get_by_role("button", name="Remove for good").click()
     page.get_by_text("worse is gone").wait_for()
     assert not (models / "worse").exists()

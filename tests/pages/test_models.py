@@ -103,7 +103,7 @@ def test_a_broken_default_does_not_break_the_page(folder: Path) -> None:
     (folder / "ours" / "bundle.json").write_text("{")
     at = opened()
     assert len(at.error) == 1
-    assert press(opened(**{"default-worse": True}), "default-sure-worse").success
+    assert "worse is the default" in press(opened(**{"default-worse": True}), "default-sure-worse").toast[0].value
     assert registry.find().name == "worse"
 
 
@@ -138,7 +138,7 @@ def test_remove_asks_first_and_refuses_the_default_and_members(folder: Path) -> 
     assert "ours is the default model; make another one the default first." in refused
     assert "a is a member of both; remove that first." in refused
     assert [button.key for button in at.button if "sure" in button.key] == ["remove-sure-worse"]
-    assert "worse is gone" in press(at, "remove-sure-worse").success[0].value
+    assert "worse is gone" in press(at, "remove-sure-worse").toast[0].value
     assert "worse" not in [title.value for title in at.subheader]
 
 
@@ -150,6 +150,8 @@ def test_a_worse_model_becomes_the_default_only_with_a_reason(folder: Path) -> N
     at = press(ran(at), "default-sure-worse")
     assert registry.find().name == "worse"
     assert "A demonstration." in registry.find().override
+    assert [title.value for title in at.subheader] == ["ours", "worse"]  # none jumps from under the hand
+    assert [title.value for title in opened().subheader] == ["worse", "ours"]
 
 
 def test_two_models_are_compared_photograph_by_photograph(folder: Path) -> None:

@@ -185,8 +185,8 @@ def test_what_cannot_be_started_says_why(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(jobs, "start", refuse)
     at = opened()
     button(at, "Start training").click().run()
-    assert "cannot be written" in at.error[0].value
-    assert not at.run().error
+    assert "cannot be written" in at.toast[0].value
+    assert not at.run().toast
 
 
 @pytest.mark.parametrize(("found", "problem"), [
@@ -260,7 +260,7 @@ def test_what_is_against_it_is_said(folder: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(jobs, "resume", refuse)
     at = button(opened("Runs"), "Resume").click().run()
-    assert "3 photographs gone" in at.error[0].value
+    assert "3 photographs gone" in at.toast[0].value
 
 
 def test_a_failed_run_says_why_and_what_to_do(folder: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_damaged_run_breaks_nothing(folder: Path, broken: str) -> None:
     for section in ("Runs", "Results", "New run"):
         assert not opened(section, runs=["one"] if section == "Runs" else []).error
     at = button(opened("Runs", runs=["one"]), "Duplicate with changes").click().run()
-    assert len(at.error) == (broken == "config.toml")
+    assert len(at.toast) == (broken == "config.toml")
 
 
 def test_a_run_without_its_bundle_is_one_sentence(folder: Path) -> None:

@@ -19,17 +19,10 @@ from derm.ui.components import plain
 from derm.ui.models import speeds
 from derm.ui.models.found import Found
 
-_TOLD = "models-told"
 # What each file is called, its type, and which file of the bundle it needs.
 _FILES = {"keras": ("Network (.keras)", "application/zip", None),
           "csv": ("Predictions (CSV)", "text/csv", PREDICTIONS),
           "card": ("Card (Markdown)", "text/markdown", CARD)}
-
-
-def told() -> None:
-    """What the last action came to, once."""
-    if said := st.session_state.pop(_TOLD, ""):
-        st.success(plain(said), icon=":material/check_circle:")
 
 
 def card(bundle: Bundle) -> None:
@@ -137,9 +130,10 @@ def make_default(one: Found) -> None:
                                 key=f"why-{one.name}").strip()
         else:
             st.markdown(f"Diagnose will open with **{plain(bundle.name)}**. {plain(words.dashed(verdict.reason))}")
-        if st.button("Make it the default", type="primary", key=f"default-sure-{one.name}",
-                     disabled=verdict.is_refused and not why):
-            _do(lambda: promotion.set_default(one.name, override=why), f"{one.name} is the default model now.")
+        st.button("Make it the default", type="primary", key=f"default-sure-{one.name}",
+                  disabled=verdict.is_refused and not why, on_click=_do,
+                  args=(partial(promotion.set_default, one.name, override=why),
+                        f"{one.name} is the default model now."))
 
 
 def remove(one: Found) -> None:
@@ -153,8 +147,8 @@ def remove(one: Found) -> None:
             st.info(f"{plain(one.name)} is a member of {plain(', '.join(one.used_by))}; remove that first.")
         else:
             st.markdown(f"**{plain(one.name)}** is deleted from the disk. This cannot be undone.")
-            if st.button("Remove for good", type="primary", key=f"remove-sure-{one.name}"):
-                _do(lambda: registry.remove(one.name), f"{one.name} is gone.")
+            st.button("Remove for good", type="primary", key=f"remove-sure-{one.name}", on_click=_do,
+                      args=(partial(registry.remove, one.name), f"{one.name} is gone."))
 
 
 @contextmanager
@@ -178,12 +172,10 @@ def _verdict(key: str, *, _bundle: Bundle) -> Verdict:
 
 
 def _do(act: Callable[[], object], said: str) -> None:
-    """Do it, if whoever asks is still staff; what is wrong is said where they asked."""
+    """From a callback: do it, if whoever asks is still staff."""
     try:
         if auth.is_staff():
             act()
-            st.session_state[_TOLD] = said
+            components.tell(said)
     except DermError as error:
-        st.error(plain(str(error)))
-        return
-    st.rerun()
+        components.tell(str(error), is_wrong=True)

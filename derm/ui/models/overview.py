@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import streamlit as st
 
-from derm import importing
+from derm import importing, registry
 from derm.fairness.figure import Figure
 from derm.registry import Bundle
 from derm.ui import auth, components
@@ -16,14 +16,17 @@ from derm.ui.models import actions, facts, speeds
 from derm.ui.models.found import Found
 from derm.ui.readings import explain
 
+_FIRST = "models-first"
+
 
 def panel(found: Sequence[Found]) -> None:
-    """All of them, the default first, or how to get one."""
-    actions.told()
+    """All of them, or how to get one. Whichever was the default when the page was opened stays first: another one
+    that is made so must not jump away from under the hand."""
     if not found:
         components.no_model()
         return
-    for one in found:
+    first = st.session_state.setdefault(_FIRST, registry.default())
+    for one in sorted(found, key=lambda one: (one.name != first, one.name)):
         with st.container(border=True, key=f"derm-model-{one.name}"):
             if one.bundle is None:
                 _unusable(one)

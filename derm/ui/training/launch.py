@@ -13,7 +13,7 @@ from derm.estimates import Measured, Measuring, gigabytes
 from derm.machine import Machine
 from derm.nn.config import BACKBONES, TrainConfig
 from derm.settings import settings
-from derm.ui import words
+from derm.ui import components, words
 from derm.ui.components import plain
 from derm.ui.explore.view import View
 from derm.ui.training import form, pages
@@ -37,7 +37,6 @@ def panel(config: TrainConfig, whole: View) -> None:
     name = _name()
     st.button("Start training", type="primary", icon=":material/play_arrow:", width="stretch",
               disabled=bool(problems) or name is None, on_click=_start, args=(config, name or None))
-    pages.told()
     with st.expander("The same as a command", icon=":material/terminal:"):
         run = settings().runs / name if name else None
         st.code(command(config, preset=form.begun_with(), run=run), language="sh", wrap_lines=True)
@@ -131,14 +130,14 @@ def _name() -> str | None:
 
 
 def _start(config: TrainConfig, name: str | None) -> None:
-    """A callback: the run appears on the list, or the reason why not beneath the button."""
+    """A callback: the run appears on the list, or the reason why not is said."""
     before: Sequence[object] = st.session_state.get(_LAST, ())
     if before and before[0] == config and time.monotonic() - float(str(before[1])) < _TWICE:
         return
     try:
         run = jobs.start(config, runs=settings().runs, name=name)
     except DermError as error:
-        pages.tell(str(error))
+        components.tell(str(error), is_wrong=True)
         return
     st.session_state[_LAST] = (config, time.monotonic())
     st.session_state["train--name"] = ""

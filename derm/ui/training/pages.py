@@ -1,15 +1,13 @@
-"""What the parts of the Train page share: which part is open, which runs are shown, what went wrong. Widgets."""
+"""What the parts of the Train page share: which part is open, which runs are shown, what is drawn anew."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from derm.ui.components import plain
-
 NEW, RUNS, RESULT = "New run", "Runs", "Results"
 SECTION, SHOWN, FINISHED = "section", "runs", "run"
 MOST = 3  # runs beside one another
-_TOLD, _AGAIN = "train--told", "train--again"
+_AGAIN = "train--again"
 
 
 def show_runs(*names: str) -> None:
@@ -25,17 +23,6 @@ def show_new() -> None:
 def show_result(name: str) -> None:
     """From a callback: open what came of a run."""
     st.session_state[SECTION], st.session_state[FINISHED] = RESULT, name
-
-
-def tell(problem: str) -> None:
-    """From a callback: what to say in the next drawing of the page."""
-    st.session_state[_TOLD] = problem
-
-
-def told() -> None:
-    """Say it, once."""
-    if problem := st.session_state.pop(_TOLD, ""):
-        st.error(plain(problem), icon=":material/error:")
 
 
 def again() -> None:

@@ -53,7 +53,6 @@ def panel() -> None:
     _headline(bundle)
     found = _verdict(bundle, default)
     _promotion(run, bundle, found)
-    pages.told()
     _sections(bundle)
 
 
@@ -161,17 +160,17 @@ def _problem(name: str) -> str:
 def _promote(run: Run, name: str, reason: str) -> None:
     try:
         promotion.promote(run.folder, name, override=reason)
-        st.toast(f"{plain(name)} is a model now.", icon=":material/check:")
+        components.tell(f"{name} is a model now.")
     except DermError as error:
-        pages.tell(str(error))
+        components.tell(str(error), is_wrong=True)
 
 
 def _make_default(name: str, reason: str) -> None:
     try:
         promotion.set_default(name, override=reason)
-        st.toast(f"{plain(name)} is the default now.", icon=":material/check:")
+        components.tell(f"{name} is the default now.")
     except DermError as error:
-        pages.tell(str(error))
+        components.tell(str(error), is_wrong=True)
 
 
 def _proposed(run: str) -> str:

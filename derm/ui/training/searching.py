@@ -10,7 +10,7 @@ from derm import tuning
 from derm.errors import DermError
 from derm.jobs import Run
 from derm.nn import config as configs
-from derm.ui import scores
+from derm.ui import components, scores
 from derm.ui.components import plain
 from derm.ui.training import form, pages
 
@@ -65,7 +65,7 @@ def _fill(run: Run, number: int) -> None:
     try:
         form.fill(configs.read(tuning.trial_folder(run.folder, number) / configs.CONFIG), name="default")
     except DermError as error:
-        pages.tell(str(error))
+        components.tell(str(error), is_wrong=True)
     else:
         pages.show_new()
     pages.again()

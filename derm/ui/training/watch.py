@@ -17,7 +17,7 @@ from derm.errors import ConfigError, DermError, JobError
 from derm.jobs import Run
 from derm.nn import config as configs
 from derm.settings import settings
-from derm.ui import figures, plots, scores, words
+from derm.ui import components, figures, plots, scores, words
 from derm.ui.components import plain
 from derm.ui.figures import Origin
 from derm.ui.training import charts, form, pages, progress, searching
@@ -45,7 +45,6 @@ def panel() -> None:
     st.session_state[pages.SHOWN] = shown or [next((run.name for run in found if run.is_live), names[0])]
     chosen = st.multiselect("Look at", names, key=pages.SHOWN, max_selections=pages.MOST, bind="query-params",
                             help=f"Up to {pages.MOST} side by side.", placeholder="Choose runs")
-    pages.told()
     by_name = {run.name: run for run in found}
     columns: Sequence[object] = st.columns(len(chosen), gap="medium") if len(chosen) > 1 else [st.container()]
     for place, name in zip(columns, chosen, strict=False):
@@ -159,18 +158,18 @@ def _then_again(action: Callable[[], None]) -> None:
 
 
 def _guarded(action: Callable[..., object], name: str) -> None:
-    """What somebody asked for; what is against it is said on the page."""
+    """What somebody asked for; what is against it is said over the page."""
     try:
         action(name, runs=settings().runs)
     except DermError as error:
-        pages.tell(str(error))
+        components.tell(str(error), is_wrong=True)
 
 
 def _duplicate(run: Run) -> None:
     try:
         form.fill(configs.read(run.folder / configs.CONFIG), name="default")
     except ConfigError as error:
-        pages.tell(str(error))
+        components.tell(str(error), is_wrong=True)
         return
     pages.show_new()
 
