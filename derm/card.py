@@ -83,8 +83,9 @@ def _answer(bundle: Bundle) -> str:
     seen = f"the mean over the photograph and {views[-1]}{both}" if views else "from the photograph as it is"
     if not bundle.known_cases:
         return seen
-    return (f"{seen}; {bundle.known_cases:.0%} of it is the vote of the training photographs, each for its own "
-            "condition, weighted by how alike its features are")
+    return (f"{seen}; {bundle.known_cases:.0%} of it is the vote of the photographs for training and validation,"
+            " each for its own condition, weighted by how alike its features are. In the figures below no"
+            " photograph had a say in its own answer, nor had its near-duplicates")
 
 
 def _members(bundle: Bundle, *, chosen: bool) -> list[str]:

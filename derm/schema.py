@@ -96,7 +96,7 @@ class Diagnosis:
     leading conditions, each float32 [h, w] in 0..1, covering the whole photograph. `partition3` maps
     a condition to benign / malignant / non-neoplastic where the training data said so.
     `strangeness` is the distance from the training photographs over the one allowed: above 1 it is unlike them;
-    None where the bundle has no reference. `similar` are the training photographs most like it, nearest first.
+    None where the bundle has no reference. `similar` are the known cases most like it, nearest first.
     `members` holds the heat maps of each member of an ensemble, by its name, for the same conditions.
     `metadata` is what the model was told beside the photograph, by column: numbers, texts, and bools for answers.
     """

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 DEEP_AXES, MIDDLE_AXES = 128, 96
-WIDTH = 0.03  # of cosine similarity: a known case so much less alike than the most alike has 1/e of its say
+WIDTH = 0.025  # of cosine similarity: a known case so much less alike than the most alike has 1/e of its say
 _STEPS = 127  # on each side of 0, in which points are kept
 _PART = 256  # photographs whose likeness to all known cases is in memory at once
 DECLINED = 0.03  # share of held-out photographs of skin that may be taken for something else
@@ -33,11 +33,12 @@ class Space:
 
 @dataclass(frozen=True)
 class Reference:
-    """What is kept of n training photographs: the spaces of both views, what their residuals are divided by
-    (`widths` float64 [2]) and the distance above which a photograph is unlike them (`limit`); `points` float32
-    [n, k], where each photograph is along the first k axes of the `deep` space (all but in files of an earlier
-    version); and what to show of each: `image_ids`, `conditions`, relative `paths` (text), `fst` int8 (1-6, -1 for
-    not recorded), `sizes` in bytes.
+    """What is kept of a model's photographs: the spaces of both views that the training photographs span, what
+    their residuals are divided by (`widths` float64 [2]) and the distance above which a photograph is unlike them
+    (`limit`); and of n known cases, which it learnt from or was validated on, `points` float32 [n, k], where each
+    is along the first k axes of the `deep` space (all but in files of an earlier version), `groups` int32 [n],
+    alike for near-duplicates and what else belongs together, and what to show of each: `image_ids`, `conditions`,
+    relative `paths` (text), `fst` int8 (1-6, -1 for not recorded), `sizes` in bytes.
     """
 
     deep: Space
@@ -50,6 +51,7 @@ class Reference:
     fst: np.ndarray
     paths: np.ndarray
     sizes: np.ndarray
+    groups: np.ndarray
 
     @cached_property
     def directions(self) -> np.ndarray:
@@ -62,6 +64,11 @@ class Reference:
         """The conditions there are, and which one each known case has: names and float64 [n, names], 0 or 1."""
         names, number = np.unique(self.conditions.astype(str), return_inverse=True)
         return names.tolist(), np.eye(len(names))[number]
+
+    @cached_property
+    def group_of(self) -> dict[str, int]:
+        """The group of each known case by its image id."""
+        return dict(zip(self.image_ids.astype(str).tolist(), self.groups.tolist(), strict=True))
 
 
 def spaces(deep: np.ndarray, middle: np.ndarray) -> tuple[Space, Space]:
@@ -114,16 +121,23 @@ def nearest(reference: Reference, deep: np.ndarray, *, count: int = 4) -> np.nda
     return np.argsort(-_likeness(reference, deep[None])[0], kind="stable")[:count]
 
 
-def vote(reference: Reference, deep: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+def vote(reference: Reference, deep: np.ndarray, classes: Sequence[str],
+         image_ids: Sequence[str] | None = None) -> np.ndarray:
     """What the known cases say of photographs of `deep` features [N, C]: float64 [N, classes], rows sum to 1.
 
     Each case speaks for its own condition, with exp(likeness / WIDTH), the kernel estimate of Nadaraya and Watson
-    (1964); that such a vote mends a network's answer is shown of text by Khandelwal et al. (2020, kNN-LM).
+    (1964); that such a vote mends a network's answer is shown of text by Khandelwal et al. (2020, kNN-LM). Of a
+    photograph that is a known case itself, as its image id tells, neither it nor its group speaks.
     """
     names, speaks_for = reference.speakers
+    own = np.full(len(deep), -1)
+    if image_ids is not None:
+        own[:] = [reference.group_of.get(str(name), -1) for name in image_ids]
     found = np.zeros((len(deep), len(classes)))
     for i in range(0, len(deep), _PART):
         alike = _likeness(reference, deep[i:i + _PART])
+        silent = own[i:i + _PART, None] == reference.groups
+        alike[silent & ~silent.all(axis=1, keepdims=True)] = -np.inf  # somebody has to speak
         loud = np.exp((alike - alike.max(axis=1, keepdims=True)) / WIDTH) @ speaks_for
         found[i:i + _PART, [classes.index(name) for name in names]] = loud / loud.sum(axis=1, keepdims=True)
     return found

@@ -79,7 +79,8 @@ def complete_bundle(folder: Path) -> Bundle:
         near, like, support.widths(support.residuals(near, like, deep, middle)), 1.0, support.points(near, deep),
         np.array([f"known-{i}" for i in range(12)], dtype=object),
         np.array(["melanoma"] * 6 + ["acne"] * 6, dtype=object), np.array([1, 2, 3, 4, 5, -1] * 2, np.int8),
-        np.array([f"train/known-{i}.jpg" for i in range(12)], dtype=object), np.arange(12, dtype=np.int64))
+        np.array([f"train/known-{i}.jpg" for i in range(12)], dtype=object), np.arange(12, dtype=np.int64),
+        np.arange(12, dtype=np.int32))
     known = replace(known, limit=1.5 * float(support.distance(known, deep, middle).max()))
     (folder / registry.REFERENCE).write_bytes(reference.packed(known))
     return registry.write(folder, replace(bundle, **COMPLETED))

@@ -144,7 +144,7 @@ def test_an_older_bundle_has_no_such_section() -> None:
 
 def test_what_known_cases_say_is_told() -> None:
     text = markdown(known_cases=0.4)
-    assert "the photograph as it is; 40% of it is the vote of the training photographs" in text
+    assert "the photograph as it is; 40% of it is the vote of the photographs for training and validation" in text
 
 
 @pytest.mark.parametrize(("views", "words"), [

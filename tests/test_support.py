@@ -29,7 +29,7 @@ def reference() -> Reference:
     apart = support.residuals(near, like, *views(300, seed=1))
     none = np.array([""] * 400, dtype=object)
     return Reference(near, like, support.widths(apart), 1.0, support.points(near, deep), none, none,
-                     np.ones(400, np.int8), none, np.ones(400, np.int64))
+                     np.ones(400, np.int8), none, np.ones(400, np.int64), np.arange(400, dtype=np.int32))
 
 
 def test_what_lies_outside_in_either_view_is_far(reference):
@@ -93,6 +93,24 @@ def test_each_known_case_speaks_for_its_condition_the_more_the_more_alike(refere
     assert not found[:, 2].any()
     np.testing.assert_allclose(support.vote(known, deep[:1], classes), found[:1], atol=1e-6)
     assert support.vote(known, deep[:0], classes).shape == (0, 3)
+
+
+def test_of_a_known_case_neither_it_nor_its_group_speaks(reference):
+    classes = ("acne", "eczema", "melanoma")
+    known = replace(reference, image_ids=np.array([f"i{i}" for i in range(400)], dtype=object),
+                    conditions=np.array(["melanoma"] * 2 + ["acne"] * 398, dtype=object),
+                    groups=np.array([0, 0, *range(1, 399)], np.int32))
+    deep, _ = views(400, seed=0)
+    found = support.vote(known, deep[:3], classes)
+    assert found[0, 2] > 0
+    asked = support.vote(known, deep[:3], classes, ["i0", "another", "i2"])
+    assert asked[0, 2] == 0
+    np.testing.assert_allclose(asked[1], found[1])
+    rest = replace(known, **{name: getattr(known, name)[np.arange(400) != 2] for name in (
+        "points", "image_ids", "conditions", "groups")})
+    np.testing.assert_allclose(asked[2:], support.vote(rest, deep[2:3], classes), atol=1e-6)
+    alike = replace(known, groups=np.zeros(400, np.int32))  # somebody has to speak
+    np.testing.assert_allclose(support.vote(alike, deep[:1], classes, ["i0"]), found[:1])
 
 
 def test_what_is_kept_of_points_is_hardly_less(reference):

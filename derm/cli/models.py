@@ -128,7 +128,7 @@ def views(
     override: Override = "",
 ) -> None:
     """Make a model of one whose network answers as the mean over other views of a photograph, or with a say of the
-    training photographs most like it.
+    photographs for training and validation most like it.
 
     It is calibrated and measured anew on the photographs it held out. Reads every photograph once, which takes
     minutes; no training.

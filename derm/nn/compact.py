@@ -27,6 +27,11 @@ def shorten(network: keras.Model) -> None:
     network.set_weights([_shortened(weight) for weight in network.get_weights()])
 
 
+def is_short(network: keras.Model) -> bool:
+    """Whether `shorten` would change nothing."""
+    return all(np.array_equal(weight, _shortened(weight)) for weight in network.get_weights())
+
+
 def save(network: keras.Model, path: Path) -> None:
     """Write the network as a .keras file whose parts are compressed."""
     with tempfile.TemporaryDirectory() as folder:

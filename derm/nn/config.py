@@ -151,8 +151,8 @@ class TrainConfig:
 # and its answers look at more views of a photograph.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "quick": {"image_size": 128, "head_epochs": 2, "epochs": 3, "mixup": 0.0, "early_stopping": 0},
-    "default": {"known_cases": 0.4},
-    "best": {"image_size": 256, "epochs": 50, "ema": 0.998, "turns": True, "known_cases": 0.4},
+    "default": {"known_cases": 0.5},
+    "best": {"image_size": 256, "epochs": 50, "ema": 0.998, "turns": True, "known_cases": 0.5},
 }
 
 

@@ -21,9 +21,9 @@ def predict_split(bundle: Bundle, *, data: Path | None, split: str) -> pd.DataFr
 
     Of an ensemble, "train" are those that not every member held out; where its members held out different ones,
     the predictions of the others are those recorded when it was made, for the whole of it has learnt from each.
-    "all" are also those of a publisher's test part, and those that a list left out of training. Raises
-    `DatasetError` if the data is not what the bundle was trained on (its split would be another one) and a part
-    was asked for, or if a photograph cannot be read.
+    "all" are also those of a publisher's test part, and those that a list left out of training. No known case has
+    a say in its own answer. Raises `DatasetError` if the data is not what the bundle was trained on (its split
+    would be another one) and a part was asked for, or if a photograph cannot be read.
     """
     first, *_ = registry.members(bundle) or [bundle]
     recorded = first.path(configs.CONFIG)  # a bundle from elsewhere need not have one

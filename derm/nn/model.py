@@ -31,7 +31,8 @@ class Model(ABC):
     where the bundle has no reference.
 
     Pictures fitted already are uint8 [N, S, S, 3], as `images.fit` makes them of `input_size`. `metadata` beside
-    them is a table with a row a picture, in any columns; without it nothing is known beside them.
+    them is a table with a row a picture, in any columns; without it nothing is known beside them. Where it has the
+    column `image_id`, a picture that is a known case has no say in its own answer.
     """
 
     def __init__(self, bundle: Bundle, known: Reference | None = None) -> None:

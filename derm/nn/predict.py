@@ -106,7 +106,7 @@ class Predictor(Model):
     def look(self, batch: np.ndarray, metadata: pd.DataFrame | None = None) -> Seen:
         """What the network makes of pictures fitted already, and of what is known beside them."""
         logits, features, middle, deep = map(np.concatenate, zip(*self._seen(batch), strict=True))
-        answer = self.answer(self._with(logits, metadata), self._vote(deep))
+        answer = self.answer(self._with(logits, metadata), self._vote(deep, metadata))
         return Seen(answer, features, middle, deep)
 
     def evidence(self, batch: np.ndarray, metadata: pd.DataFrame | None = None) -> Evidence:
@@ -115,7 +115,7 @@ class Predictor(Model):
         seen = [(logits, deep) for logits, _, _, deep in self._seen(batch)]
         none = np.empty((0, len(self.classes)), np.float32)
         logits = self._with(np.concatenate([none, *(logits for logits, _ in seen)]), metadata)
-        return logits, self._vote(np.concatenate([deep for _, deep in seen])) if seen else None
+        return logits, self._vote(np.concatenate([deep for _, deep in seen]), metadata) if seen else None
 
     def answer(self, logits: np.ndarray, vote: np.ndarray | None) -> np.ndarray:
         """Calibrated probabilities float64 [N, classes] from the evidence."""
@@ -129,6 +129,10 @@ class Predictor(Model):
         """The means of the last feature maps and of finer ones: float32 [N, c] and [N, c'], as `Model` says."""
         parts = [self._run(batch[i:i + BATCH]) for i in range(0, len(batch), BATCH)]
         return np.concatenate([pooled(last) for _, last, _ in parts]), np.concatenate([m for _, _, m in parts])
+
+    def deep(self, batch: np.ndarray) -> np.ndarray:
+        """The mean of the last feature maps of all views, float32 [N, c]: what known cases are compared by."""
+        return np.concatenate([deep for _, _, _, deep in self._seen(batch)])
 
     def _seen(self, batch: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         """Part after part of the batch: logits, the mean over all views of each picture, the upright picture's
@@ -151,11 +155,12 @@ class Predictor(Model):
     def _with(self, logits: np.ndarray, metadata: pd.DataFrame | None) -> np.ndarray:
         return logits if metadata is None else logits + self._added(encode(self.bundle.metadata, metadata))
 
-    def _vote(self, deep: np.ndarray) -> np.ndarray | None:
+    def _vote(self, deep: np.ndarray, metadata: pd.DataFrame | None) -> np.ndarray | None:
         if not self.bundle.known_cases:
             return None
         assert self.known is not None, "gathered or loaded before anything is answered"
-        return support.vote(self.known, deep, self.classes)
+        own = metadata["image_id"].tolist() if metadata is not None and "image_id" in metadata else None
+        return support.vote(self.known, deep, self.classes, own)
 
     def _diagnosis(self, seen: Seen, began: float, *, count: int) -> Diagnosis:
         leading = np.argsort(-seen.probabilities, kind="stable")[:HEAT_MAPS]

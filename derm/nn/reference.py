@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from derm import conformal, images, nonskin, support
+from derm import conformal, duplicates, images, nonskin, splits, support
 from derm.errors import ModelError
 from derm.fairness.figure import proportion
 from derm.fairness.groups import SKIN_TYPE_GROUPS, skin_type_group
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from derm.nn.material import Material
     from derm.nn.predict import Predictor, Seen
 
-MOST = 6000  # training photographs kept; keeps the file small and the search for similar ones quick
+MOST = 6000  # known cases kept; keeps the file small and the search for similar ones quick
 DRAWN = 25  # drawn pictures of each kind that is not skin
 _LARGEST = 64 * 2**20  # bytes: a bundle from elsewhere must not fill the memory
 MALIGNANT = "malignant"
@@ -131,7 +131,7 @@ def packed(reference: Reference) -> bytes:
     """The reference as the content of an .npz file, numbers as float16; the same one gives the same bytes."""
     points, step = support.stepped(reference.points)
     held = {"limit": np.array(reference.limit), "widths": reference.widths, "points": points,
-            "step": np.array(step), "fst": reference.fst, "sizes": reference.sizes}
+            "step": np.array(step), "fst": reference.fst, "sizes": reference.sizes, "groups": reference.groups}
     for name in _SPACES:
         one: Space = getattr(reference, name)
         held |= {f"{name}_centre": one.centre.astype(np.float16), f"{name}_axes": one.axes.astype(np.float16)}
@@ -155,30 +155,43 @@ def _unpacked(held: Mapping[str, np.ndarray]) -> Reference:
     points = held["points"].astype(np.float32)
     if "step" in held:  # float16 in files of an earlier version
         points *= np.float32(held["step"])
-    lengths = {len(points), len(held["fst"]), len(held["sizes"]), len(ids), len(conditions), len(paths)}
+    # In files of an earlier version, of training photographs only, no group was ever needed.
+    groups = held["groups"] if "groups" in held else np.arange(len(points), dtype=np.int32)
+    lengths = set(map(len, (points, held["fst"], held["sizes"], groups, ids, conditions, paths)))
     fits = 0 < points.shape[1] <= len(deep.axes) and held["widths"].shape == (2,)
     if len(lengths) > 1 or not fits or not float(held["limit"]) > 0:
         raise ValueError("its parts do not fit each other")
     return Reference(deep, middle, held["widths"], float(held["limit"]), points, ids, conditions, held["fst"],
-                     paths, held["sizes"])
+                     paths, held["sizes"], groups)
 
 
 def gathered(predictor: Predictor, material: Material) -> Reference:
-    """Of at most MOST training photographs, decoded as for an answer; without the widths and the limit."""
-    rows = material.train.rows
-    if len(rows) > MOST:
-        rows = rows.sample(MOST, random_state=0).sort_index()
-    files = [material.dataset.root / path for path in rows["path"]]
-    pixels = cache.pixels(files, size=predictor.input_size, folder=settings().cache / "pixels")
-    deep, middle = predictor.features(pixels)
-    near, like = support.spaces(deep, middle)
-    points, step = support.stepped(support.points(near, deep))
+    """Of the photographs for training and validation, at most MOST, decoded as for an answer; without the widths
+    and the limit. The spaces are of those for training alone."""
+    parts = {"train": material.train.rows, "val": material.held_out["val"].rows}
+    rows = pd.concat([part.assign(split=name) for name, part in parts.items()], ignore_index=True)
+    files = np.array([material.dataset.root / path for path in rows["path"]], dtype=object)
+    groups = splits.units(rows, duplicates.groups(list(files), cache=settings().cache))
+    kept = _kept(groups)
+    rows, files, groups = rows[kept], files[kept], groups[kept]
+    pixels = cache.pixels(list(files), size=predictor.input_size, folder=settings().cache / "pixels")
+    near, like = support.spaces(*predictor.features(pixels[:int((rows["split"] == "train").sum())]))
+    points, step = support.stepped(support.points(near, predictor.deep(pixels)))
     return Reference(
         deep=near, middle=like, widths=np.ones(2), limit=np.inf,
-        points=points.astype(np.float32) * np.float32(step),
+        points=points.astype(np.float32) * np.float32(step), groups=groups.astype(np.int32),
         image_ids=rows["image_id"].to_numpy(dtype=object), conditions=rows["condition"].to_numpy(dtype=object),
         fst=rows["fst"].fillna(-1).to_numpy(dtype=np.int8), paths=rows["path"].to_numpy(dtype=object),
         sizes=np.array([file.stat().st_size for file in files], dtype=np.int64))
+
+
+def _kept(groups: np.ndarray) -> np.ndarray:
+    """Which rows are kept, bool [n]: all, or as many whole groups by lot as have no more than MOST rows. Were a
+    group divided, one of it that is left out would be answered by its near-duplicates."""
+    if len(groups) <= MOST:
+        return np.ones(len(groups), dtype=bool)
+    lot = np.random.default_rng(0).permutation(groups.max() + 1)[groups]
+    return np.asarray(lot < max(np.sort(lot)[MOST], 1))
 
 
 def _nonskin(predictor: Predictor, reference: Reference) -> dict[str, dict[str, Any]]:

@@ -16,8 +16,8 @@ import pandas as pd
 from derm import datasets, predictions, registry
 from derm.bundle_rules import PREDICTIONS
 from derm.errors import DatasetError, ModelError
+from derm.nn import compact, finish, reference
 from derm.nn import config as configs
-from derm.nn import finish, reference
 from derm.nn import material as materials
 from derm.nn.config import TrainConfig
 from derm.nn.material import Material
@@ -45,22 +45,27 @@ def complete(old: registry.Bundle, *, data: Path | None) -> registry.Bundle:
     now = np.concatenate([predictor.answer(*each) for each in found.values()])
     if (apart := np.abs(now - said).max()) > _SAME:
         raise ModelError(f"{old.folder}: its network answers up to {apart:.3f} otherwise than recorded in "
-                         f"{PREDICTIONS}. Train it again.")
+                         f"{PREDICTIONS}. Make it anew with `derm models views`, or train it again.")
     return finish.leave(predictor, material, table, found)
 
 
 def answering(old: registry.Bundle, folder: Path, *, mirror: bool, turns: bool, known_cases: float,
               data: Path | None) -> registry.Bundle:
     """Write into the empty `folder`, and call like it, the bundle `old` as one that answers otherwise: from other
-    views (`derm.nn.views`), or with another say of the known cases. It is the same network, saved as a finished
-    run's is, calibrated and measured anew on what it held out of the data it was trained on (default: the
-    settings').
+    views (`derm.nn.views`), or with another say of the known cases. It is the same network, in the same file if
+    that is as short as a finished run's, calibrated and measured anew on what it held out of the data it was
+    trained on (default: the settings').
 
     Raises `DatasetError` if that is other data or was split otherwise, `ModelError` for an ensemble.
     """
     config, material = _as_before(old, data)
     changed = replace(config, mirror=mirror, turns=turns, known_cases=known_cases)
-    return _written(old, opened(_bare(old)), folder, changed, material)
+    network = opened(_bare(old))
+    if compact.is_short(network):
+        shutil.copyfile(old.path(registry.NETWORK), folder / registry.NETWORK)
+    else:
+        finish.save(network, folder / registry.NETWORK)
+    return _written(old, network, folder, changed, material)
 
 
 def averaged(olds: Sequence[registry.Bundle], folder: Path, *, data: Path | None) -> registry.Bundle:
@@ -88,6 +93,7 @@ def averaged(olds: Sequence[registry.Bundle], folder: Path, *, data: Path | None
                              "backbone and head can be averaged. `derm ensemble` makes others vote.")
     networks[0].set_weights([np.mean(alike, axis=0) for alike in zip(*weights, strict=True)])
     named = replace(first, averaged=names)
+    finish.save(networks[0], folder / registry.NETWORK)
     return _written(named, networks[0], folder, config, material)
 
 
@@ -108,11 +114,10 @@ def _check_alike(first: registry.Bundle, other: registry.Bundle) -> None:
 
 def _written(old: registry.Bundle, network: keras.Model, folder: Path, config: TrainConfig,
              material: Material) -> registry.Bundle:
-    """A bundle that is `old` but for the network, where it is and how it answers."""
+    """A bundle that is `old` but for the network, in `folder` already, where it is and how it answers."""
     for name in {*old.sha256} - {registry.NETWORK, PREDICTIONS, registry.REFERENCE, registry.CARD}:
         shutil.copyfile(old.path(name), folder / name)
     configs.save(replace(config, data=""), folder)
-    finish.save(network, folder / registry.NETWORK)
     now = datetime.now(UTC)
     changed = replace(old, folder=folder, name=folder.name, mirror=config.mirror, turns=config.turns,
                       known_cases=config.known_cases, override="", version=now.strftime("%Y.%m.%d"),

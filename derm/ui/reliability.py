@@ -116,14 +116,14 @@ def coverage(condition: str, bundle: Bundle, skin: SkinType | None) -> str:
 
 
 def similar(diagnosis: Diagnosis, bundle: Bundle) -> None:
-    """The training photographs most like this one, with a picture where the data set is on disk."""
+    """The known cases most like this one, with a picture where the data set is on disk."""
     if not diagnosis.similar:
         return
     st.markdown("#### Similar known cases")
     say = (f" These and others like them have {percent(bundle.known_cases)} of the say in the answer."
            if bundle.known_cases else "")
-    st.caption("The training photographs most like this one to the network, with their labels, which may be "
-               f"wrong. Likeness is no evidence of the same disease.{say}")
+    st.caption("Of the photographs for training and validation those most like this one to the network, with "
+               f"their labels, which may be wrong. Likeness is no evidence of the same disease.{say}")
     with st.container(horizontal=True, key="derm-known"):
         for case in diagnosis.similar:
             with st.container(width=_SIDE, gap="xsmall"):

@@ -46,7 +46,9 @@ def test_large_kernels_keep_fewer_bits(shape, bits):
 
 def test_every_weight_is_shortened_a_little_and_doing_it_again_changes_nothing(network):
     before = network.get_weights()
+    assert not compact.is_short(network)
     compact.shorten(network)
+    assert compact.is_short(network)
     once = network.get_weights()
     for old, new in zip(before, once, strict=True):
         assert new.dtype == np.float32

@@ -140,7 +140,7 @@ def test_a_bad_assignment_is_refused(text, words):
 
 
 def test_presets():
-    assert configs.preset("default") == TrainConfig(known_cases=0.4)
+    assert configs.preset("default") == TrainConfig(known_cases=0.5)
     quick = configs.preset("quick")
     assert quick.epochs < TrainConfig().epochs
     assert quick.image_size == 128

@@ -41,7 +41,7 @@ def test_a_reference_is_read_as_it_was_written(bundle, predictor):
     again = reference.read(bundle)
     assert again is not None
     known = predictor.known
-    for name in ("points", "image_ids", "conditions", "fst", "paths", "sizes", "limit", "widths"):
+    for name in ("points", "image_ids", "conditions", "fst", "paths", "sizes", "groups", "limit", "widths"):
         np.testing.assert_array_equal(getattr(again, name), getattr(known, name))
     assert reference.packed(again) == reference.packed(known)
     assert reference.read(replace(bundle, sha256={})) is None
@@ -51,11 +51,22 @@ def test_a_file_of_an_earlier_version_is_read(bundle, predictor, tmp_path):
     """Which kept fewer axes of each case, as float16."""
     known = predictor.known
     with np.load(bundle.path(registry.REFERENCE)) as held:
-        parts = {name: held[name] for name in held if name != "step"}
+        parts = {name: held[name] for name in held if name not in ("step", "groups")}
     np.savez(tmp_path / registry.REFERENCE, **parts | {"points": known.points[:, :5].astype(np.float16)})
     found = reference.read(replace(bundle, folder=tmp_path))
     np.testing.assert_allclose(found.points, known.points[:, :5], atol=1e-2)
     assert found.directions.shape == known.directions.shape
+    assert len(set(found.groups)) == len(found.points)  # each by itself
+
+
+def test_when_not_all_cases_are_kept_no_group_is_divided(monkeypatch):
+    monkeypatch.setattr(reference, "MOST", 100)
+    groups = np.repeat(np.arange(60), 3)
+    kept = reference._kept(groups)
+    assert 90 <= kept.sum() <= 100
+    assert set(pd.Series(kept).groupby(groups).nunique()) == {1}
+    assert reference._kept(groups[:100]).all()
+    assert reference._kept(np.zeros(101, int)).all()  # rather than none
 
 
 @pytest.mark.parametrize("turns", [False, True])
@@ -183,5 +194,6 @@ def test_the_file_is_small(predictor):
     middle = support.Space(rng.normal(size=1024), rng.normal(size=(support.MIDDLE_AXES, 1024)))
     points = rng.normal(size=(n, support.DEEP_AXES))
     known = support.Reference(deep, middle, np.ones(2), 0.1, points, ids, ids,
-                              np.ones(n, np.int8), ids, rng.integers(10**6, size=n))
+                              np.ones(n, np.int8), ids, rng.integers(10**6, size=n),
+                              rng.permutation(n).astype(np.int32))
     assert len(reference.packed(known)) < 2 * 2**20

@@ -16,7 +16,7 @@ import pytest
 from derm import images, predictions, registry, samples
 from derm.bundle_rules import PREDICTIONS
 from derm.errors import DatasetError, ModelError
-from derm.nn import calibrate, remake
+from derm.nn import calibrate, compact, evaluation, remake
 from derm.nn import config as configs
 from derm.nn.predict import Predictor
 from derm.registry import Bundle
@@ -82,8 +82,7 @@ def test_other_views_are_calibrated_and_measured_anew(finished, drawn_root, tmp_
     assert registry.verify(registry.read(tmp_path)) == ()
     assert (found.name, found.mirror, found.turns, finished.mirror) == (tmp_path.name, False, True, True)
     assert configs.read(tmp_path / configs.CONFIG).turns
-    before, after = (Predictor.load(one).network.get_weights() for one in (finished, found))
-    assert all(map(np.array_equal, before, after))
+    assert found.sha256[registry.NETWORK] == finished.sha256[registry.NETWORK]
     assert found.temperature != finished.temperature
     recorded = predictions.read(tmp_path / PREDICTIONS)
     photographs = {path.stem: path for path in drawn_root.rglob("*.jpg")}
@@ -101,6 +100,18 @@ def test_other_views_are_calibrated_and_measured_anew(finished, drawn_root, tmp_
                             data=drawn_root).figures == finished.figures
     pd.testing.assert_frame_equal(predictions.read(back / PREDICTIONS), predictions.read(
         finished.path(PREDICTIONS)))
+
+
+def test_a_network_that_is_not_short_becomes_so(finished, drawn_root, tmp_path):
+    shutil.copytree(finished.folder, long := tmp_path / "long")
+    network = Predictor.load(finished).network
+    network.set_weights([weight * 1.0001 for weight in network.get_weights()])
+    network.save(long / registry.NETWORK)
+    old = registry.write(long, replace(finished, folder=long))
+    (folder := tmp_path / "short").mkdir()
+    found = remake.answering(old, folder, mirror=True, turns=False, known_cases=0.0, data=drawn_root)
+    assert compact.is_short(Predictor.load(found).network)
+    assert found.path(registry.NETWORK).stat().st_size < old.path(registry.NETWORK).stat().st_size
 
 
 def test_views_of_an_ensemble_are_those_of_its_members(finished, tmp_path):
@@ -183,7 +194,15 @@ def test_known_cases_get_a_say_and_it_is_measured_anew(finished, drawn_root, tmp
     pixels = np.stack([images.fit(images.read(photographs[name]).pixels, found.input_size)
                        for name in recorded["image_id"]])
     answers = recorded.filter(like="p:").to_numpy(dtype=float)
-    np.testing.assert_allclose(Predictor.load(found).probabilities(pixels), answers, atol=1e-4)
+    predictor = Predictor.load(found)
+    assert set(recorded["image_id"]) < set(predictor.known.image_ids)  # what was held out is known from now on,
+    np.testing.assert_allclose(predictor.probabilities(pixels, recorded), answers, atol=1e-4)
+    own = [found.classes.index(name) for name in recorded["condition"]]  # but tells nothing of itself
+    told = predictor.probabilities(pixels)[range(len(own)), own] - answers[range(len(own)), own]
+    assert told.min() > -1e-4
+    assert told.max() > 0.005
+    again = evaluation.predict_split(found, data=drawn_root, split="val").filter(like="p:")
+    np.testing.assert_allclose(again.to_numpy(dtype=float), answers, atol=1e-4)
     before = predictions.read(finished.path(PREDICTIONS)).filter(like="p:").to_numpy(dtype=float)
     assert np.abs(answers - before).max() > 0.01
     assert "40% of it is the vote" in (tmp_path / registry.CARD).read_text()

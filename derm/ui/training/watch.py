@@ -60,14 +60,14 @@ def _list(known: list[str]) -> None:
     st.dataframe(pd.DataFrame([_line(run) for run in found]), hide_index=True, width="stretch", key="run-list",
                  height=min(38 + 35 * len(found), 250), column_config={
                      "Run": st.column_config.TextColumn(pinned=True),
-                     "Progress": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)})
+                     "Progress": st.column_config.ProgressColumn(format="%d%%", min_value=0, max_value=100)})
 
 
 def _line(run: Run) -> dict[str, object]:
     last = progress.history(run.folder).tail(1)
     f1 = "" if last.empty else _number(progress.f1(last)["value"].iloc[0], ".2f", "too few")
     return {"Run": run.name, "State": _STATES[run.state][1],
-            "Progress": 1.0 if run.state == "finished" else _share(run),
+            "Progress": 100 if run.state == "finished" else 100 * _share(run),
             "Time left": "" if run.seconds_left is None else words.duration(run.seconds_left),
             "Macro F1 so far": f1,
             "Started": f"{datetime.fromtimestamp(run.created):%d %b %Y, %H:%M}"}
