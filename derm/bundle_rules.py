@@ -42,8 +42,9 @@ class Bundle:
     some had learnt from each; empty: all of them did. `metadata` is how values beside the photograph reach the
     network (`derm.nn.metadata`). `averaged` names the networks whose weights' mean its own are; empty: they are as
     they were learnt. `known_cases` is the share of the answer that the known cases of its reference.npz have
-    (`derm.support.vote`), of an ensemble the mean over its members. `override` is why it became a model although a
-    skin-type group does worse than with the default.
+    (`derm.support.vote`), of an ensemble the mean over its members, and `known_width` the width of that vote, each
+    member's its own. `override` is why it became a model although a skin-type group does worse than with the
+    default.
     """
 
     folder: Path
@@ -81,6 +82,7 @@ class Bundle:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     averaged: tuple[str, ...] = ()
     known_cases: float = 0.0
+    known_width: float = 0.03  # of bundles that do not say: they are of an earlier version
     override: str = ""
 
     def path(self, name: str) -> Path:
@@ -211,6 +213,7 @@ RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "member_sha256": (_is_table(_is_hash), "a table of SHA-256s"),
     "metadata": (_is_table(_is_column), "a table of columns, each a number, an answer or a category"),
     "known_cases": (_is_share, "a share from 0 to below 1"),
+    "known_width": (_is_positive, "a number above 0"),
     "temperature": (_is_positive, "a number above 0"),
     "figures": (_is_table(_is_figure), "a table of figures, each with value, low, high and n"),
     "sha256": (_is_hashes, f"a SHA-256 for any of {', '.join((*FILES, *LISTS))}"),

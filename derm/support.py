@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 DEEP_AXES, MIDDLE_AXES = 128, 96
-WIDTH = 0.025  # of cosine similarity: a known case so much less alike than the most alike has 1/e of its say
+WIDTH = 0.025  # of cosine similarity, see `vote`; each bundle keeps the one that it was made with
 _STEPS = 127  # on each side of 0, in which points are kept
 _PART = 256  # photographs whose likeness to all known cases is in memory at once
 DECLINED = 0.03  # share of held-out photographs of skin that may be taken for something else
@@ -122,12 +122,13 @@ def nearest(reference: Reference, deep: np.ndarray, *, count: int = 4) -> np.nda
 
 
 def vote(reference: Reference, deep: np.ndarray, classes: Sequence[str],
-         image_ids: Sequence[str] | None = None) -> np.ndarray:
+         image_ids: Sequence[str] | None = None, *, width: float = WIDTH) -> np.ndarray:
     """What the known cases say of photographs of `deep` features [N, C]: float64 [N, classes], rows sum to 1.
 
-    Each case speaks for its own condition, with exp(likeness / WIDTH), the kernel estimate of Nadaraya and Watson
-    (1964); that such a vote mends a network's answer is shown of text by Khandelwal et al. (2020, kNN-LM). Of a
-    photograph that is a known case itself, as its image id tells, neither it nor its group speaks.
+    Each case speaks for its own condition, with exp(likeness / width), the kernel estimate of Nadaraya and Watson
+    (1964): one that is by `width` less alike than another has 1/e of its say. That such a vote mends a network's
+    answer is shown of text by Khandelwal et al. (2020, kNN-LM). Of a photograph that is a known case itself, as
+    its image id tells, neither it nor its group speaks.
     """
     names, speaks_for = reference.speakers
     own = np.full(len(deep), -1)
@@ -138,7 +139,7 @@ def vote(reference: Reference, deep: np.ndarray, classes: Sequence[str],
         alike = _likeness(reference, deep[i:i + _PART])
         silent = own[i:i + _PART, None] == reference.groups
         alike[silent & ~silent.all(axis=1, keepdims=True)] = -np.inf  # somebody has to speak
-        loud = np.exp((alike - alike.max(axis=1, keepdims=True)) / WIDTH) @ speaks_for
+        loud = np.exp((alike - alike.max(axis=1, keepdims=True)) / width) @ speaks_for
         found[i:i + _PART, [classes.index(name) for name in names]] = loud / loud.sum(axis=1, keepdims=True)
     return found
 

@@ -135,6 +135,8 @@ def test_an_unknown_name_lists_those_there_are(tmp_path: Path) -> None:
     ("member_sha256", {"a": "short"}, "a table of SHA-256s"),
     ("voters", [2, 1], "the fewest and the most"),
     ("voters", [1, 2], "more than the 0 members"),
+    ("known_cases", 1.0, "a share from 0 to below 1"),
+    ("known_width", 0, "a number above 0"),
 ])
 def test_a_wrong_description_names_the_file_and_the_key(tmp_path: Path, key: str, value: object,
                                                         words: str) -> None:
@@ -153,6 +155,14 @@ def test_a_description_that_is_not_an_object(tmp_path: Path, text: str) -> None:
     make(tmp_path / "a").path("bundle.json").write_text(text)
     with pytest.raises(ModelError, match="JSON"):
         registry.find("a", models=tmp_path)
+
+
+def test_a_bundle_that_does_not_say_how_wide_the_vote_is_answers_as_when_it_was_made(tmp_path: Path) -> None:
+    path = make(tmp_path / "a", known_cases=0.4).path("bundle.json")
+    table = json.loads(path.read_text())
+    del table["known_width"]
+    path.write_text(json.dumps(table))
+    assert registry.read(tmp_path / "a").known_width == 0.03
 
 
 def test_verify_names_every_missing_and_changed_file(tmp_path: Path) -> None:

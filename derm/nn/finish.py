@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import log_softmax
 
 import derm
-from derm import atomic, card, predictions, registry
+from derm import atomic, card, predictions, registry, support
 from derm.bundle_rules import PREDICTIONS
 from derm.fairness import metrics
 from derm.fairness.figure import Figure
@@ -128,7 +128,7 @@ def _describe(config: TrainConfig, material: Material, run: Path) -> registry.Bu
         folder=run, name=run.name, version=now.strftime("%Y.%m.%d"), created=now.isoformat(timespec="seconds"),
         classes=material.classes, partition3=_partitions(dataset.table), input_size=config.answer_side,
         backbone=config.backbone, temperature=1.0, mirror=config.mirror, turns=config.turns,
-        known_cases=config.known_cases, metadata=material.metadata,
+        known_cases=config.known_cases, known_width=support.WIDTH, metadata=material.metadata,
         data_name=dataset.name, data_fingerprint=dataset.fingerprint, licence=dataset.source.licence,
         citation=dataset.source.citation, intended_use=INTENDED_USE,
         keras_version=keras.__version__, code_version=derm.__version__,

@@ -160,7 +160,7 @@ class Predictor(Model):
             return None
         assert self.known is not None, "gathered or loaded before anything is answered"
         own = metadata["image_id"].tolist() if metadata is not None and "image_id" in metadata else None
-        return support.vote(self.known, deep, self.classes, own)
+        return support.vote(self.known, deep, self.classes, own, width=self.bundle.known_width)
 
     def _diagnosis(self, seen: Seen, began: float, *, count: int) -> Diagnosis:
         leading = np.argsort(-seen.probabilities, kind="stable")[:HEAT_MAPS]

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from derm import datasets, predictions, registry
+from derm import datasets, predictions, registry, support
 from derm.bundle_rules import PREDICTIONS
 from derm.errors import DatasetError, ModelError
 from derm.nn import compact, finish, reference
@@ -120,8 +120,8 @@ def _written(old: registry.Bundle, network: keras.Model, folder: Path, config: T
     configs.save(replace(config, data=""), folder)
     now = datetime.now(UTC)
     changed = replace(old, folder=folder, name=folder.name, mirror=config.mirror, turns=config.turns,
-                      known_cases=config.known_cases, override="", version=now.strftime("%Y.%m.%d"),
-                      created=now.isoformat(timespec="seconds"))
+                      known_cases=config.known_cases, known_width=support.WIDTH, override="",
+                      version=now.strftime("%Y.%m.%d"), created=now.isoformat(timespec="seconds"))
     return finish.calibrated(Predictor(changed, network), material)
 
 

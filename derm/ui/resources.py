@@ -39,8 +39,8 @@ def bundles() -> list[Bundle]:
 def digest(bundle: Bundle) -> str:
     """One hash of everything that decides what the model answers; of an ensemble, its members' too."""
     said = [bundle.name, bundle.version, bundle.temperature, bundle.mirror, bundle.turns, bundle.vote,
-            bundle.shares, bundle.known_cases, sorted(bundle.sha256.items()), bundle.metadata,
-            [digest(member) for member in registry.members(bundle)]]
+            bundle.shares, bundle.known_cases, bundle.known_width, sorted(bundle.sha256.items()),
+            bundle.metadata, [digest(member) for member in registry.members(bundle)]]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 

@@ -73,10 +73,11 @@ def test_when_not_all_cases_are_kept_no_group_is_divided(monkeypatch):
 def test_known_cases_have_their_share_of_the_answer(bundle, predictor, turns):
     batch = np.stack([images.fit(samples.draw("acne", skin=skin, size=64), 32) for skin in ("I", "V", "VI")])
     alone = Predictor(replace(bundle, turns=turns), predictor.network, predictor.known)
-    together = Predictor(replace(bundle, turns=turns, known_cases=0.4), predictor.network, predictor.known)
+    together = Predictor(replace(bundle, turns=turns, known_cases=0.4, known_width=0.01), predictor.network,
+                         predictor.known)
     seen = [np.rot90(batch, quarter, axes=(1, 2)) for quarter in range(4 if turns else 1)]
     deep = np.mean([alone.features(view)[0] for view in seen], axis=0)
-    vote = support.vote(predictor.known, deep, bundle.classes)
+    vote = support.vote(predictor.known, deep, bundle.classes, width=0.01)
     expected = 0.6 * alone.probabilities(batch) + 0.4 * vote
     np.testing.assert_allclose(together.probabilities(batch), expected, atol=1e-5)
     for one, p in zip(together.diagnose_fitted(batch), expected, strict=True):

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from derm import images, predictions, registry, samples
+from derm import images, predictions, registry, samples, support
 from derm.bundle_rules import PREDICTIONS
 from derm.errors import DatasetError, ModelError
 from derm.nn import calibrate, compact, evaluation, remake
@@ -189,6 +189,7 @@ def test_known_cases_get_a_say_and_it_is_measured_anew(finished, drawn_root, tmp
     assert found.version > old.version
     assert datetime.fromisoformat(found.created) > datetime.now(UTC) - timedelta(hours=1)
     assert (found.known_cases, configs.read(tmp_path / configs.CONFIG).known_cases) == (0.4, 0.4)
+    assert registry.read(tmp_path).known_width == support.WIDTH
     photographs = {path.stem: path for path in drawn_root.rglob("*.jpg")}
     recorded = predictions.read(tmp_path / PREDICTIONS)
     pixels = np.stack([images.fit(images.read(photographs[name]).pixels, found.input_size)
@@ -209,6 +210,14 @@ def test_known_cases_get_a_say_and_it_is_measured_anew(finished, drawn_root, tmp
     kept = found.path(registry.REFERENCE).read_bytes()
     assert remake.complete(found, data=drawn_root).figures == found.figures
     assert found.path(registry.REFERENCE).read_bytes() == kept
+
+
+def test_a_test_part_is_not_known(drawn_root, tmp_path):
+    found = finished_run(drawn_root, tmp_path / "three", split="80/10/10", known_cases=0.5)
+    recorded = predictions.read(found.path(PREDICTIONS)).set_index("split")["image_id"]
+    known = set(Predictor.load(found).known.image_ids)
+    assert {*recorded.loc["val"]} <= known
+    assert known.isdisjoint(recorded.loc["test"])
 
 
 def test_other_views_from_the_command_line(finished, drawn_root, no_models, capsys):
